@@ -1,0 +1,201 @@
+//! What may be written: each change is one conditional statement, and a list of them is one transaction.
+
+use protocol::records::{
+    ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, Grant, GrantId, Seconds, TenantId, Token, User, UserId,
+};
+
+/// A sign-in as it is stored. The engine's state travels as opaque JSON: only the driver reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignInRow {
+    /// `grant_id`; also the key of the row.
+    pub id: GrantId,
+    /// The client that began it.
+    pub client: ClientId,
+    /// The handle that may continue it (the challenge token, hashed); replaced when a new challenge is issued.
+    pub handle: Digest,
+    /// Grows with every step: what a conditional write compares.
+    pub version: i64,
+    /// When it can no longer be continued.
+    pub expires: Seconds,
+    /// The stored form: engine state, requested scope, context, decision records. JSON.
+    pub body: String,
+}
+
+/// A challenge in flight: a code that was sent, or WebAuthn options. Outlives nothing: it has its own expiry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Challenge {
+    /// Its identifier (`trxn` on the wire).
+    pub id: ChallengeId,
+    /// The sign-in it belongs to; none for one outside a grant.
+    pub sign_in: Option<GrantId>,
+    /// The person it was made for; none where nobody is known yet.
+    pub user: Option<UserId>,
+    /// The enrolment it was sent to; none for a transient one.
+    pub enrolment: Option<EnrolmentId>,
+    /// The engine's name of the factor.
+    pub kind: String,
+    /// `pending`, `success`, `failed`, `canceled` or `timeout`.
+    pub state: String,
+    /// Wrong answers so far.
+    pub attempts: i64,
+    /// Answers allowed in all.
+    pub max_attempts: i64,
+    /// When it was made.
+    pub created: Seconds,
+    /// When it last changed.
+    pub updated: Seconds,
+    /// When it dies.
+    pub expires: Seconds,
+    /// What may be shown (correlation, address); a JSON object.
+    pub shown: String,
+    /// The keyed hash of the code, or the sealed ceremony state; never a secret in clear.
+    pub secret: Vec<u8>,
+    /// Grows with every change.
+    pub version: i64,
+}
+
+/// A counter of wrong answers, whichever door or node they came through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Wrong answers in a row.
+    pub failures: i64,
+    /// Nothing is judged before this moment.
+    pub rests_until: Seconds,
+}
+
+/// A message to be delivered, kept until it is.
+#[derive(Clone, PartialEq)]
+pub struct Mail {
+    /// A UUID.
+    pub id: String,
+    /// `email`, `sms` or `voice`.
+    pub channel: String,
+    /// The message with its recipient and code, sealed: the table holds no code in clear.
+    pub sealed: Vec<u8>,
+    /// When it was put in.
+    pub created: Seconds,
+    /// When it is no longer worth delivering.
+    pub expires: Seconds,
+}
+
+/// A message taken from the outbox under a lease.
+#[derive(Clone, PartialEq)]
+pub struct OutboxItem {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// The message.
+    pub mail: Mail,
+    /// Deliveries tried before this one.
+    pub tries: i64,
+}
+
+/// One conditional write. All changes of one [`Store::commit`](crate::Store::commit) happen or none does.
+///
+/// A change says how many rows it must touch. When it touches none, the commit ends in
+/// [`CommitError::Refused`](crate::CommitError) naming the change by its position, and nothing happened.
+#[derive(Clone)]
+pub enum Change {
+    /// A new sign-in. Refused if the id or handle exists.
+    BeginSignIn(SignInRow),
+    /// The next step: `row.version` is the version it replaces. Refused if the stored one differs (a lost race).
+    AdvanceSignIn(SignInRow),
+    /// A new challenge.
+    AddChallenge(Challenge),
+    /// The next state of a challenge: `version` is the one it replaces.
+    UpdateChallenge(Challenge),
+    /// Pending challenges of this sign-in and enrolment become `canceled`. Touches any number.
+    CancelChallenges {
+        /// The sign-in.
+        sign_in: GrantId,
+        /// Only this enrolment's; none for all.
+        enrolment: Option<EnrolmentId>,
+        /// Now.
+        at: Seconds,
+    },
+    /// One more wrong answer is counted *before* it is judged. Refused while the counter rests.
+    ///
+    /// With `failures` reaching `limit`, the counter rests for `rest` seconds, doubled for each failure beyond,
+    /// at most `max_rest`.
+    Charge {
+        /// Whose counter: `password:<user id>`, `otp:<user id>`, …; for strangers a hash of the login.
+        key: String,
+        /// Failures allowed before the first rest.
+        limit: i64,
+        /// The first rest, seconds.
+        rest: Seconds,
+        /// The longest rest, seconds.
+        max_rest: Seconds,
+        /// Now.
+        at: Seconds,
+    },
+    /// The counter starts again from nothing. Touches any number.
+    ClearAttempts {
+        /// The counter.
+        key: String,
+    },
+    /// One more unit within a fixed window (messages an hour). Refused when `limit` is reached in the current window.
+    Meter {
+        /// What is metered: `mail:<user id>`, …
+        key: String,
+        /// Units allowed in a window.
+        limit: i64,
+        /// Length of the window, seconds.
+        window: Seconds,
+        /// Now.
+        at: Seconds,
+    },
+    /// Something single-use is spent for good (a `jti`, a receipt, a TOTP step). Refused if it was spent before.
+    Spend {
+        /// What: `jti:<issuer>:<jti>`, `totp:<enrolment>:<step>`, …
+        key: String,
+        /// When it may be forgotten, because it would be refused anyway.
+        expires: Seconds,
+    },
+    /// A new opaque access token.
+    AddToken(Digest, Token),
+    /// The token is dead. Touches any number.
+    RevokeToken(Digest),
+    /// A JWT access token is dead before its time: its `jti` is remembered. Touches any number.
+    RevokeJwt {
+        /// Its `jti`.
+        jti: String,
+        /// When it would have ended.
+        expires: Seconds,
+    },
+    /// A new grant. Refused if it exists.
+    AddGrant(Grant),
+    /// The next state of a grant: `grant.version` is the version it replaces.
+    UpdateGrant(Grant),
+    /// The grant and with it every token of it is dead. Touches any number.
+    RevokeGrant(GrantId),
+    /// A new or changed enrolment; `version` 0 is new, otherwise the version it replaces.
+    PutEnrolment(Enrolment),
+    /// An enrolment is gone.
+    RemoveEnrolment(EnrolmentId),
+    /// A changed password hash, if the stored one is still `from`: an upgrade must not undo a change of password.
+    Rehash {
+        /// Whose.
+        user: UserId,
+        /// The hash that was verified.
+        from: String,
+        /// Its stronger form.
+        to: String,
+        /// Now.
+        at: Seconds,
+    },
+    /// A changed person.
+    PutUser(User),
+    /// A message to deliver.
+    Enqueue(Mail),
+    /// A decision worth keeping, found again by its public reference.
+    Record {
+        /// The public reference shown in the error.
+        reference: String,
+        /// The grant it belongs to, if any.
+        grant: Option<GrantId>,
+        /// When.
+        at: Seconds,
+        /// The decision record, JSON, no secrets.
+        body: String,
+    },
+}
