@@ -14,4 +14,4 @@ mod sign_in;
 pub use event::{Ask, Effect, Event, Next, NotNow, Prior, Prompt, Start, Step, Verdict, Who};
 pub use factor::{FactorKind, Strength};
 pub use machine::{advance, begin};
-pub use sign_in::{Closure, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
+pub use sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};

@@ -1,0 +1,310 @@
+//! The state machine: what each event does at each stage.
+
+use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdict, Who};
+use crate::facts::Facts;
+use crate::policy::{Contact, Outcome, Policy, decide, outstanding};
+use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
+use crate::FactorKind;
+
+/// Challenges that may be in flight in one step; older ones are withdrawn.
+const MAX_IN_FLIGHT: usize = 8;
+
+/// Begins a sign-in: asks the first-contact rules, or, where somebody is known already, the after-contact rules.
+pub fn begin(start: Start<'_>, now: Timestamp) -> Step {
+    let mut sign_in = SignIn {
+        policy: start.policy.map(|policy| PolicyRef { id: policy.id, revision: policy.revision }),
+        expires: start.expires,
+        subject: None,
+        proofs: Vec::new(),
+        failures: 0,
+        stage: Stage::Ready,
+    };
+    if now >= start.expires {
+        return refuse(sign_in, Refusal::DeniedByPolicy, Vec::new());
+    }
+    if let Some(prior) = start.prior {
+        sign_in.subject = Some(prior.subject);
+        sign_in.proofs = prior.proofs;
+        return after_contact(sign_in, start.after, start.facts, start.offered, start.first_satisfies, Vec::new());
+    }
+    // Nobody is known and no policy says which factor may begin: fail closed.
+    let Some(policy) = start.policy else {
+        return refuse(sign_in, Refusal::DeniedByPolicy, Vec::new());
+    };
+    let decision = decide(policy, Contact::First, start.facts, start.offered);
+    let effects = vec![Effect::Decided(Box::new(decision.record))];
+    match decision.outcome {
+        Outcome::Demand(demands) if !demands.is_empty() => expect(sign_in, Contact::First, demands, effects),
+        // "Allow" before anybody is known would sign in nobody.
+        Outcome::Demand(_) | Outcome::Allow | Outcome::Deny => refuse(sign_in, Refusal::DeniedByPolicy, effects),
+    }
+}
+
+/// Takes one step. The old sign-in is consumed, so no step can be taken twice.
+///
+/// # Errors
+/// [`NotNow`] when the event does not fit; nothing happened then.
+pub fn advance(sign_in: SignIn, event: Event<'_>, now: Timestamp) -> Result<Step, NotNow> {
+    if let Stage::Closed(_) = sign_in.stage {
+        return Err(NotNow::Closed);
+    }
+    if now >= sign_in.expires {
+        return Err(NotNow::Expired);
+    }
+    match event {
+        Event::Issue { kind, enrolment, who } => issue(sign_in, kind, enrolment, who),
+        Event::Issued { challenge } => issued(sign_in, challenge),
+        Event::Withdraw { challenge } => withdraw(sign_in, &challenge),
+        Event::Submit { kind, who, enrolment, challenge } => submit(sign_in, kind, who, enrolment, challenge),
+        Event::Judged(verdict) => judged(sign_in, verdict, now),
+        Event::Continue { receipt, after, facts, offered, first_satisfies } => {
+            go_on(sign_in, receipt, after, facts, offered, first_satisfies)
+        }
+        Event::Refuse(refusal) => match sign_in.stage {
+            Stage::Proven { .. } | Stage::Ready => Ok(refuse(sign_in, refusal, Vec::new())),
+            Stage::ExpectFactor(_)
+            | Stage::Issuing { .. }
+            | Stage::ExpectResponse { .. }
+            | Stage::Checking { .. }
+            | Stage::Closed(_) => Err(NotNow::OutOfTurn),
+        },
+        Event::Redeem => match sign_in.stage {
+            Stage::Ready => Ok(show(sign_in, Stage::Closed(Closure::Redeemed), Prompt::Done, Vec::new())),
+            Stage::ExpectFactor(_)
+            | Stage::Issuing { .. }
+            | Stage::ExpectResponse { .. }
+            | Stage::Checking { .. }
+            | Stage::Proven { .. }
+            | Stage::Closed(_) => Err(NotNow::OutOfTurn),
+        },
+    }
+}
+
+/// What is open, and what is in flight, wherever an answer or a new challenge is welcome.
+fn take_open(stage: Stage) -> Result<(Open, Vec<Issued>), NotNow> {
+    match stage {
+        Stage::ExpectFactor(open) => Ok((open, Vec::new())),
+        Stage::ExpectResponse { open, issued } => Ok((open, issued)),
+        // A proof whose receipt was never asked for may be made again.
+        Stage::Proven { open, .. } => Ok((open, Vec::new())),
+        // A check that was charged but never judged (the process died) left its charge behind and goes on here.
+        Stage::Checking { open, issued, .. } => Ok((open, issued)),
+        Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => Err(NotNow::OutOfTurn),
+    }
+}
+
+fn allowed(open: &Open, kind: FactorKind) -> Result<(), NotNow> {
+    if open.any_of().contains(&kind) {
+        Ok(())
+    } else {
+        Err(NotNow::NotAllowed { any_of: open.any_of().to_vec() })
+    }
+}
+
+fn same_person(subject: Option<&String>, who: &Who) -> Result<(), NotNow> {
+    match (subject, who) {
+        (Some(fixed), Who::Known(named)) if fixed != named => Err(NotNow::OtherPerson),
+        (Some(_), Who::Nobody) => Err(NotNow::OtherPerson),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+fn issue(
+    mut sign_in: SignIn,
+    kind: FactorKind,
+    enrolment: Option<String>,
+    who: Option<Who>,
+) -> Result<Step, NotNow> {
+    let (open, mut in_flight) = take_open(sign_in.stage)?;
+    allowed(&open, kind)?;
+    if !kind.needs_challenge() {
+        return Err(NotNow::OutOfTurn);
+    }
+    if let Some(who) = &who {
+        same_person(sign_in.subject.as_ref(), who)?;
+    }
+    let mut effects = Vec::new();
+    let before = in_flight.len();
+    in_flight.retain(|one| one.kind != kind || one.enrolment != enrolment);
+    if in_flight.len() != before {
+        effects.push(Effect::CancelChallenges { enrolment: enrolment.clone() });
+    }
+    if in_flight.len() >= MAX_IN_FLIGHT {
+        in_flight.clear();
+        effects.push(Effect::CancelChallenges { enrolment: None });
+    }
+    sign_in.stage = Stage::Issuing { open, issued: in_flight, kind, enrolment: enrolment.clone() };
+    Ok(Step { sign_in, next: Next::Ask(Ask::Issue { kind, enrolment }), effects })
+}
+
+fn issued(mut sign_in: SignIn, challenge: String) -> Result<Step, NotNow> {
+    match sign_in.stage {
+        Stage::Issuing { open, issued: mut in_flight, kind, enrolment } => {
+            in_flight.push(Issued { challenge: challenge.clone(), kind, enrolment });
+            sign_in.stage = Stage::ExpectResponse { open, issued: in_flight };
+            Ok(Step { sign_in, next: Next::Show(Prompt::Respond { challenge, kind }), effects: Vec::new() })
+        }
+        Stage::ExpectFactor(_)
+        | Stage::ExpectResponse { .. }
+        | Stage::Checking { .. }
+        | Stage::Proven { .. }
+        | Stage::Ready
+        | Stage::Closed(_) => Err(NotNow::OutOfTurn),
+    }
+}
+
+fn withdraw(sign_in: SignIn, challenge: &str) -> Result<Step, NotNow> {
+    let (stage, rest) = split(sign_in);
+    let (open, mut in_flight) = take_open(stage)?;
+    let before = in_flight.len();
+    in_flight.retain(|one| one.challenge != challenge);
+    if in_flight.len() == before {
+        return Err(NotNow::NoChallenge);
+    }
+    let prompt = Prompt::Choose { contact: open.contact, any_of: open.any_of().to_vec() };
+    Ok(show(rest, reopen(open, in_flight), prompt, Vec::new()))
+}
+
+fn submit(
+    sign_in: SignIn,
+    kind: FactorKind,
+    who: Who,
+    enrolment: Option<String>,
+    challenge: Option<String>,
+) -> Result<Step, NotNow> {
+    let (stage, mut sign_in) = split(sign_in);
+    let (open, in_flight) = take_open(stage)?;
+    allowed(&open, kind)?;
+    same_person(sign_in.subject.as_ref(), &who)?;
+    if kind.needs_challenge() {
+        let fits = |one: &Issued| Some(&one.challenge) == challenge.as_ref() && one.kind == kind;
+        if !in_flight.iter().any(fits) {
+            return Err(NotNow::NoChallenge);
+        }
+    }
+    let subject = match &who {
+        Who::Known(subject) => Some(subject.clone()),
+        Who::Nobody => None,
+    };
+    let effects = vec![Effect::Charge { who: who.clone(), kind }];
+    sign_in.stage = Stage::Checking {
+        open,
+        issued: in_flight,
+        kind,
+        enrolment: enrolment.clone(),
+        challenge: challenge.clone(),
+        subject,
+    };
+    Ok(Step { sign_in, next: Next::Ask(Ask::Check { kind, who, enrolment, challenge }), effects })
+}
+
+fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, NotNow> {
+    let (stage, mut sign_in) = split(sign_in);
+    let Stage::Checking { open, mut issued, kind, enrolment, challenge, subject } = stage else {
+        return Err(NotNow::OutOfTurn);
+    };
+    match (verdict, subject) {
+        (Verdict::Passed { receipt, user_verified }, Some(subject)) => {
+            let first = sign_in.subject.is_none() && sign_in.proofs.is_empty();
+            let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first };
+            let effects = vec![
+                Effect::Clear { subject: subject.clone(), kind },
+                Effect::CancelChallenges { enrolment: None },
+            ];
+            let prompt =
+                Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
+            Ok(show(sign_in, Stage::Proven { open, proof, subject, receipt }, prompt, effects))
+        }
+        // A stranger can only fail, whatever the check says.
+        (Verdict::Passed { .. }, None) => Ok(wrong(sign_in, open, issued)),
+        (Verdict::Failed { challenge_dead }, _) => {
+            if challenge_dead {
+                issued.retain(|one| Some(&one.challenge) != challenge.as_ref());
+            }
+            sign_in.failures = sign_in.failures.saturating_add(1);
+            Ok(wrong(sign_in, open, issued))
+        }
+    }
+}
+
+fn wrong(sign_in: SignIn, open: Open, issued: Vec<Issued>) -> Step {
+    let prompt = Prompt::Again { any_of: open.any_of().to_vec() };
+    show(sign_in, reopen(open, issued), prompt, Vec::new())
+}
+
+fn go_on(
+    sign_in: SignIn,
+    presented: &str,
+    after: Option<&Policy>,
+    facts: &Facts,
+    offered: &[FactorKind],
+    first_satisfies: bool,
+) -> Result<Step, NotNow> {
+    let (stage, mut sign_in) = split(sign_in);
+    let Stage::Proven { mut open, proof, subject, receipt } = stage else {
+        return Err(NotNow::OutOfTurn);
+    };
+    if receipt != presented {
+        return Err(NotNow::WrongReceipt);
+    }
+    same_person(sign_in.subject.as_ref(), &Who::Known(subject.clone()))?;
+    sign_in.subject = Some(subject);
+    sign_in.proofs.push(proof);
+    // First-contact rules can leave more than one demand (an unknown fact): each is worked off before policy is asked again.
+    open.demands.remove(0);
+    if open.contact == Contact::First && !open.demands.is_empty() {
+        return Ok(expect(sign_in, Contact::First, open.demands, Vec::new()));
+    }
+    Ok(after_contact(sign_in, after, facts, offered, first_satisfies, Vec::new()))
+}
+
+/// Asks the after-contact rules what is still missing for the person now known.
+fn after_contact(
+    sign_in: SignIn,
+    after: Option<&Policy>,
+    facts: &Facts,
+    offered: &[FactorKind],
+    first_satisfies: bool,
+    mut effects: Vec<Effect>,
+) -> Step {
+    let Some(policy) = after else {
+        return show(sign_in, Stage::Ready, Prompt::Finish, effects);
+    };
+    let decision = decide(policy, Contact::After, facts, offered);
+    effects.push(Effect::Decided(Box::new(decision.record)));
+    match decision.outcome {
+        Outcome::Deny => refuse(sign_in, Refusal::DeniedByPolicy, effects),
+        Outcome::Allow => show(sign_in, Stage::Ready, Prompt::Finish, effects),
+        Outcome::Demand(demands) => match outstanding(&demands, &sign_in.proofs, first_satisfies) {
+            None => refuse(sign_in, Refusal::DeniedByPolicy, effects),
+            Some(left) if left.is_empty() => show(sign_in, Stage::Ready, Prompt::Finish, effects),
+            Some(left) => expect(sign_in, Contact::After, left, effects),
+        },
+    }
+}
+
+fn expect(sign_in: SignIn, contact: Contact, demands: Vec<crate::policy::Demand>, effects: Vec<Effect>) -> Step {
+    let open = Open { contact, demands };
+    let prompt = Prompt::Choose { contact, any_of: open.any_of().to_vec() };
+    show(sign_in, Stage::ExpectFactor(open), prompt, effects)
+}
+
+fn refuse(sign_in: SignIn, refusal: Refusal, mut effects: Vec<Effect>) -> Step {
+    effects.push(Effect::CancelChallenges { enrolment: None });
+    show(sign_in, Stage::Closed(Closure::Refused(refusal)), Prompt::Refused(refusal), effects)
+}
+
+fn reopen(open: Open, issued: Vec<Issued>) -> Stage {
+    if issued.is_empty() { Stage::ExpectFactor(open) } else { Stage::ExpectResponse { open, issued } }
+}
+
+fn show(mut sign_in: SignIn, stage: Stage, prompt: Prompt, effects: Vec<Effect>) -> Step {
+    sign_in.stage = stage;
+    Step { sign_in, next: Next::Show(prompt), effects }
+}
+
+/// Takes the stage out, so that it can be matched by value; every path puts one back.
+fn split(mut sign_in: SignIn) -> (Stage, SignIn) {
+    let stage = std::mem::replace(&mut sign_in.stage, Stage::Ready);
+    (stage, sign_in)
+}
