@@ -29,6 +29,11 @@ macro_rules! text_id {
             fn from(text: &str) -> Self { Self(text.to_owned()) }
         }
 
+        // Sound because the derived `Hash`, `Eq` and `Ord` are those of the text: a map is asked without a copy.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str { &self.0 }
+        }
+
         impl From<String> for $name {
             fn from(text: String) -> Self { Self(text) }
         }
@@ -78,6 +83,34 @@ pub struct Tenant {
     pub urls: Vec<String>,
     /// Everything else an administrator may set.
     pub settings: TenantSettings,
+    /// What its tenant file made and may therefore remove again. People and enrolments carry a mark of their own.
+    #[serde(default, skip_serializing_if = "Managed::is_empty")]
+    pub managed: Managed,
+}
+
+/// The records a tenant file made, by kind; whatever is not named here was made by other means and stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Managed {
+    /// Identity sources.
+    pub sources: BTreeSet<SourceId>,
+    /// Groups.
+    pub groups: BTreeSet<GroupId>,
+    /// Clients.
+    pub clients: BTreeSet<ClientId>,
+    /// Policies.
+    pub policies: BTreeSet<i64>,
+    /// Relying parties.
+    pub relying_parties: BTreeSet<RelyingPartyId>,
+    /// Whether the tenant itself is the file's.
+    pub tenant: bool,
+}
+
+impl Managed {
+    /// Whether the file made nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Settings of a tenant; each has the documented default of the dialect or standard it comes from.
