@@ -1,1 +1,6 @@
-//! server
+//! The server: everything of Countersign that touches the world.
+
+pub mod hashing;
+pub mod keys;
+pub mod secret;
+pub mod world;

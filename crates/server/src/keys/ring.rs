@@ -1,0 +1,160 @@
+//! A tenant's signing keys, opened and parsed once. Owns which key signs at a given moment, which keys are published,
+//! and how a token of our own is recognised. Does not judge what a token claims.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use protocol::records::{KeyRecord, Seconds, SigningAlg, TenantId};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::signer::{Signer, Typ, name_of};
+use super::{KeyError, MasterKey};
+
+/// Longest token that is looked at.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Which key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign<'a> {
+    /// The key in force for an algorithm.
+    With(SigningAlg),
+    /// The key of this name, if it is in force.
+    Key(&'a str),
+}
+
+/// The signing keys of one tenant.
+pub struct KeyRing {
+    signers: Vec<Arc<Signer>>,
+    published: ArcSwapOption<Jwks>,
+}
+
+/// A key set as it stands for a span of time.
+#[derive(Debug)]
+pub struct Jwks {
+    /// The JWK Set (RFC 7517 §5).
+    pub document: Value,
+    /// The same, as it is sent.
+    pub body: Bytes,
+    from: Seconds,
+    until: Seconds,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.signers.iter().map(|signer| &signer.kid)).finish()
+    }
+}
+
+/// What a tenant's signing keys are sealed for: bound to their owner and name, so that rows cannot be swapped.
+pub(super) fn purpose(tenant: &TenantId, kid: &str) -> String {
+    format!("signing key\0{tenant}\0{kid}")
+}
+
+impl KeyRing {
+    /// Opens and parses the keys of `tenant`.
+    pub fn open(records: &[KeyRecord], master: &MasterKey, tenant: &TenantId) -> Result<Self, KeyError> {
+        let mut signers = Vec::with_capacity(records.len());
+        for record in records {
+            let pkcs8 = master
+                .open(&purpose(tenant, &record.kid), &record.sealed)
+                .ok_or_else(|| KeyError::Sealed { kid: record.kid.clone() })?;
+            signers.push(Arc::new(Signer::parse(record, &Zeroizing::new(pkcs8))?));
+        }
+        // The newest first: where two keys of an algorithm may sign, the newer one does.
+        signers.sort_by(|a, b| b.signs_from.cmp(&a.signs_from).then_with(|| b.created.cmp(&a.created)));
+        Ok(Self { signers, published: ArcSwapOption::empty() })
+    }
+
+    /// Signs `claims`. An RSA signature takes about 0.4 ms of the calling thread.
+    pub fn sign(&self, key: Sign<'_>, typ: Typ, claims: &impl Serialize, now: Seconds) -> Result<String, KeyError> {
+        let signer = self.signer(key, now)?;
+        let claims = serde_json::to_vec(claims).map_err(KeyError::Claims)?;
+        signer.finish(signer.signing_input(typ, &claims))
+    }
+
+    /// Signs as [`sign`](Self::sign) does, but an RSA signature is made on a thread of its own where the runtime has
+    /// more than one core to use; on a single core the detour would only cost.
+    pub async fn sign_off_thread(
+        &self,
+        key: Sign<'_>,
+        typ: Typ,
+        claims: &impl Serialize,
+        now: Seconds,
+    ) -> Result<String, KeyError> {
+        let signer = self.signer(key, now)?;
+        let input = signer.signing_input(typ, &serde_json::to_vec(claims).map_err(KeyError::Claims)?);
+        let costly = matches!(signer.alg, SigningAlg::Rs256 | SigningAlg::Ps256);
+        if !costly || tokio::runtime::Handle::current().metrics().num_workers() < 2 {
+            return signer.finish(input);
+        }
+        let signer = Arc::clone(signer);
+        tokio::task::spawn_blocking(move || signer.finish(input)).await.unwrap_or(Err(KeyError::Library))
+    }
+
+    /// The algorithms some key may sign with at `now`, in the order of [`SigningAlg`].
+    pub fn algorithms(&self, now: Seconds) -> Vec<SigningAlg> {
+        let mut found: Vec<_> = self.signers.iter().filter(|s| s.signs(now)).map(|s| s.alg).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The `kid` of the key that signs with `alg` at `now`.
+    pub fn kid(&self, alg: SigningAlg, now: Seconds) -> Option<&str> {
+        self.signer(Sign::With(alg), now).ok().map(|signer| signer.kid.as_str())
+    }
+
+    /// The key set to publish at `now`; written anew only when a key comes or goes.
+    pub fn jwks(&self, now: Seconds) -> Arc<Jwks> {
+        if let Some(jwks) = self.published.load().as_ref()
+            && (jwks.from..jwks.until).contains(&now)
+        {
+            return Arc::clone(jwks);
+        }
+        let keys: Vec<_> = self.signers.iter().filter(|s| s.published(now)).map(|s| s.jwk.clone()).collect();
+        let document = json!({ "keys": keys });
+        let body = Bytes::from(document.to_string());
+        let edges =
+            self.signers.iter().flat_map(|s| [Some(s.created), s.published_until]).flatten().collect::<Vec<_>>();
+        let from = edges.iter().copied().filter(|edge| *edge <= now).max().unwrap_or(Seconds::MIN);
+        let until = edges.iter().copied().filter(|edge| *edge > now).min().unwrap_or(Seconds::MAX);
+        let jwks = Arc::new(Jwks { document, body, from, until });
+        self.published.store(Some(Arc::clone(&jwks)));
+        jwks
+    }
+
+    /// The claims of a token this tenant signed as `typ` with a key still published; none for anything else.
+    ///
+    /// A token of ours bears a header we wrote, so the header is compared, not parsed: there is no algorithm to be
+    /// confused about, no embedded key to be believed, and a token of one kind never passes for another. Times,
+    /// issuer and audience are the caller's to check.
+    pub fn verify(&self, token: &str, typ: Typ, now: Seconds) -> Option<Map<String, Value>> {
+        if token.len() > LONGEST_TOKEN {
+            return None;
+        }
+        let (input, signature) = token.rsplit_once('.')?;
+        let (header, claims) = input.split_once('.')?;
+        let signer = self.signers.iter().find(|s| s.header(typ) == header && s.published(now))?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        if !signer.verifies(input.as_bytes(), &signature) {
+            return None;
+        }
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+
+    fn signer(&self, key: Sign<'_>, now: Seconds) -> Result<&Arc<Signer>, KeyError> {
+        let found = self.signers.iter().filter(|signer| signer.signs(now)).find(|signer| match key {
+            Sign::With(alg) => signer.alg == alg,
+            Sign::Key(kid) => signer.kid == kid,
+        });
+        found.ok_or(KeyError::NoKey(match key {
+            Sign::With(alg) => name_of(alg),
+            Sign::Key(_) => "the name asked for",
+        }))
+    }
+}

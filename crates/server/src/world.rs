@@ -1,0 +1,182 @@
+//! The one seam for clock and randomness. Owns every reading of the time and every random byte of the server; the
+//! lints forbid the ambient sources everywhere else. Does not know what the time or the bytes are for.
+#![allow(clippy::disallowed_methods)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use protocol::records::Seconds;
+
+const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// The clock and the source of random bytes. Cheap to clone; clones share one clock.
+#[derive(Clone, Debug)]
+pub struct World(Clock);
+
+#[derive(Clone, Debug)]
+enum Clock {
+    Real,
+    /// Milliseconds, moved by hand.
+    Fake(Arc<AtomicI64>),
+}
+
+impl World {
+    /// The clock of the machine.
+    pub fn real() -> Self {
+        Self(Clock::Real)
+    }
+
+    /// A clock that stands at `start` until it is moved with [`advance`](Self::advance). Random bytes stay random.
+    pub fn fake(start: Seconds) -> Self {
+        Self(Clock::Fake(Arc::new(AtomicI64::new(start.saturating_mul(1000)))))
+    }
+
+    /// Moves a fake clock, and with it all its clones, forward.
+    ///
+    /// # Panics
+    /// On a real clock: only tests hold a fake one, and a test that means to move time must not pass without it.
+    #[allow(clippy::panic)]
+    pub fn advance(&self, seconds: Seconds) {
+        match &self.0 {
+            Clock::Real => panic!("only a fake clock can be advanced"),
+            Clock::Fake(millis) => {
+                millis.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> Seconds {
+        self.now_millis().div_euclid(1000)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_millis(&self) -> i64 {
+        match &self.0 {
+            Clock::Real => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Clock::Fake(millis) => millis.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Fills `bytes` with cryptographically random ones.
+    pub fn random(&self, bytes: &mut [u8]) {
+        fill(bytes);
+    }
+
+    /// `len` characters drawn uniformly from `A-Z`, `a-z`, `0-9`: 5.95 bits each.
+    pub fn token(&self, len: usize) -> String {
+        draw(ALPHANUMERIC, len)
+    }
+
+    /// `len` characters drawn uniformly from `charset`, which may hold from 1 to 256 bytes of ASCII.
+    /// An unusable charset stands for the decimal digits.
+    pub fn digits(&self, charset: &str, len: usize) -> String {
+        let usable = (1..=256).contains(&charset.len()) && charset.is_ascii();
+        draw(if usable { charset.as_bytes() } else { b"0123456789" }, len)
+    }
+
+    /// A random UUID (version 4, RFC 9562 §5.4), lower case.
+    pub fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        fill(&mut bytes);
+        let mut text = [0; 36];
+        uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().encode_lower(&mut text).to_owned()
+    }
+}
+
+/// A running measurement of elapsed time, for latencies; never a moment in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Random bytes for code of this crate that holds no [`World`]: key generation, nonces, salts.
+pub(crate) fn fill(bytes: &mut [u8]) {
+    aws_lc_rs::rand::fill(bytes).expect("the operating system supplies randomness; without it nothing may go on");
+}
+
+/// Draws by rejection, so that no character is likelier than another: a byte is cut to the smallest power of two
+/// that covers the charset and dropped when it falls beyond the end.
+fn draw(charset: &[u8], len: usize) -> String {
+    let mask = charset.len().next_power_of_two() - 1;
+    let mut out = String::with_capacity(len);
+    let mut pool = [0; 64];
+    while out.len() < len {
+        // A few bytes to spare, so that one call to the generator is nearly always enough.
+        let missing = len - out.len();
+        let take = (missing + missing / 8 + 4).min(pool.len());
+        fill(&mut pool[..take]);
+        for byte in &pool[..take] {
+            if out.len() == len {
+                break;
+            }
+            if let Some(character) = charset.get(usize::from(*byte) & mask) {
+                out.push(char::from(*character));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fake_clock_stands_still_until_it_is_moved() {
+        let world = World::fake(1_000);
+        let clone = world.clone();
+        assert_eq!((world.now(), world.now_millis()), (1_000, 1_000_000));
+        world.advance(60);
+        assert_eq!(clone.now(), 1_060);
+    }
+
+    #[test]
+    fn every_character_of_the_charset_is_drawn_about_equally_often() {
+        let mut counts = [0_u32; 256];
+        for byte in World::real().token(62_000).bytes() {
+            counts[usize::from(byte)] += 1;
+        }
+        for character in ALPHANUMERIC {
+            // 1 000 expected, standard deviation 31: seven deviations do not happen by chance.
+            let count = counts[usize::from(*character)];
+            assert!((780..=1220).contains(&count), "`{}` drawn {count} times", char::from(*character));
+        }
+        assert_eq!(counts.iter().sum::<u32>(), 62_000);
+    }
+
+    #[test]
+    fn codes_use_their_charset_and_length() {
+        let world = World::real();
+        for charset in ["0123456789", "A", "BCDFGHJKLMNPQRSTVWXZ"] {
+            let code = world.digits(charset, 12);
+            assert_eq!(code.len(), 12);
+            assert!(code.chars().all(|c| charset.contains(c)), "{code}");
+        }
+        assert!(world.digits("", 6).bytes().all(|b| b.is_ascii_digit()));
+        assert!(world.digits("é", 6).bytes().all(|b| b.is_ascii_digit()));
+        assert_eq!(world.token(0), "");
+    }
+
+    #[test]
+    fn identifiers_are_lower_case_version_4() {
+        let id = World::real().uuid();
+        let parsed = uuid::Uuid::parse_str(&id).expect("a uuid");
+        assert_eq!(parsed.get_version_num(), 4);
+        assert_eq!(id, id.to_lowercase());
+        assert_ne!(id, World::real().uuid());
+    }
+}
