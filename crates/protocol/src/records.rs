@@ -102,8 +102,6 @@ pub struct Managed {
     pub policies: BTreeSet<i64>,
     /// Relying parties.
     pub relying_parties: BTreeSet<RelyingPartyId>,
-    /// Whether the tenant itself is the file's.
-    pub tenant: bool,
 }
 
 impl Managed {
