@@ -125,6 +125,21 @@ pub enum RiskLevel {
     VeryHigh,
 }
 
+impl RiskLevel {
+    /// Every rating, from the lowest.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::VeryHigh];
+
+    /// Its stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::VeryHigh => "very-high",
+        }
+    }
+}
+
 /// What the risk source says. The default source rates everything low and knows nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Risk {
@@ -137,4 +152,7 @@ pub struct Risk {
     pub last_mfa_on_device_days: Fact<i64>,
     /// The internet provider.
     pub isp: Fact<String>,
+    /// What the risk source calls the device (`TRUSTED`, `COMPROMISED`, …).
+    #[serde(default)]
+    pub device_status: Fact<String>,
 }

@@ -8,11 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::FactorKind;
 
+mod combine;
 mod condition;
 mod decide;
+mod network;
+mod operator;
 
-pub use condition::{Condition, Operator, Truth};
+pub use combine::outstanding;
+pub use condition::{AttributeTest, Condition, Finding, LocationPart, NetworkTest, ValueTest};
 pub use decide::{ConditionTrace, Decision, DecisionRecord, RuleTrace, decide};
+pub use network::{Network, NotANetwork};
+pub use operator::{Operator, Truth};
 
 /// A policy, one revision of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
