@@ -3,4 +3,14 @@
 //! Owns what a client may have and how the standards spell it. Does no I/O, reads no clock, draws no
 //! random bytes, and does not know how a person signed in.
 
+pub mod b64;
+pub mod basic;
+pub mod client_auth;
+pub mod form;
+pub mod json;
+pub mod jwk;
+pub mod jwt;
+pub mod oauth_error;
 pub mod records;
+pub mod time;
+pub mod time_claims;

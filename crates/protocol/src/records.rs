@@ -245,14 +245,7 @@ pub struct TotpSettings {
 
 impl Default for TotpSettings {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            algorithm: "SHA1".to_owned(),
-            digits: 6,
-            period: 30,
-            skew: 1,
-            one_time_use: true,
-        }
+        Self { enabled: true, algorithm: "SHA1".to_owned(), digits: 6, period: 30, skew: 1, one_time_use: true }
     }
 }
 
@@ -771,6 +764,10 @@ pub struct GrantDetail {
     pub base: String,
     /// The issuer named in its tokens.
     pub issuer: String,
+    /// Random text that its refresh tokens are derived from, together with the server's master key.
+    pub seed: String,
+    /// How many times it was refreshed.
+    pub generation: u32,
 }
 
 /// An opaque access token, or the record of a JWT one that was revoked.
