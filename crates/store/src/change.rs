@@ -89,6 +89,19 @@ pub struct OutboxItem {
     pub tries: i64,
 }
 
+/// A decision worth keeping, as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// The public reference shown in the error.
+    pub reference: String,
+    /// The grant it belongs to, if any.
+    pub grant: Option<GrantId>,
+    /// When.
+    pub at: Seconds,
+    /// The decision record, JSON.
+    pub body: String,
+}
+
 /// One conditional write. All changes of one [`Store::commit`](crate::Store::commit) happen or none does.
 ///
 /// A change says how many rows it must touch. When it touches none, the commit ends in
@@ -151,7 +164,7 @@ pub enum Change {
         /// When it may be forgotten, because it would be refused anyway.
         expires: Seconds,
     },
-    /// A new opaque access token.
+    /// A new opaque access token. It must not outlive its grant, unless added together with the grant's change.
     AddToken(Digest, Token),
     /// The token is dead. Touches any number.
     RevokeToken(Digest),
@@ -164,11 +177,11 @@ pub enum Change {
     },
     /// A new grant. Refused if it exists.
     AddGrant(Grant),
-    /// The next state of a grant: `grant.version` is the version it replaces.
+    /// The next state of a grant: `grant.version` is the version it replaces. Refused if the grant is dead.
     UpdateGrant(Grant),
     /// The grant and with it every token of it is dead. Touches any number.
     RevokeGrant(GrantId),
-    /// A new or changed enrolment; `version` 0 is new, otherwise the version it replaces.
+    /// A new or changed enrolment; `version` 0 is new (and stored as 1), otherwise the version it replaces.
     PutEnrolment(Enrolment),
     /// An enrolment is gone.
     RemoveEnrolment(EnrolmentId),
@@ -183,7 +196,7 @@ pub enum Change {
         /// Now.
         at: Seconds,
     },
-    /// A changed person.
+    /// A changed person. Refused if there is no such person, or another has the login name.
     PutUser(User),
     /// A message to deliver.
     Enqueue(Mail),

@@ -4,5 +4,22 @@
 //! stated as a [`Change`] with the condition under which it may happen.
 
 mod change;
+mod config;
+mod directory;
+mod error;
+mod migrate;
+mod op;
+mod outbox;
+mod postgres;
+mod read;
+mod sqlite;
+mod store;
+mod sweep;
+mod value;
+mod write;
 
-pub use change::{Attempts, Change, Challenge, Mail, OutboxItem, SignInRow};
+pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, SignInRow};
+pub use config::StoreConfig;
+pub use directory::{DirectoryChange, DirectoryRows, TenantRows};
+pub use error::{CommitError, StoreError};
+pub use store::Store;

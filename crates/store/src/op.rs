@@ -1,0 +1,42 @@
+//! One statement of a transaction with the condition under which it counts. Knows no table and no driver.
+
+use crate::value::Value;
+
+/// A statement on its way to the writer.
+#[derive(Debug)]
+pub(crate) struct Op {
+    /// The SQL, `$1` upwards in order of first appearance (SQLite numbers its parameters so).
+    pub(crate) sql: &'static str,
+    /// Its parameters.
+    pub(crate) values: Vec<Value>,
+    /// Whether touching no row refuses the whole transaction.
+    pub(crate) must: bool,
+    /// The change it belongs to: what a refusal names.
+    pub(crate) change: usize,
+    /// Whether the database can refuse it with an error (a uniqueness it does not name in `ON CONFLICT`).
+    /// One that cannot may share a transaction with strangers on PostgreSQL, where an error ends them all.
+    pub(crate) may_raise: bool,
+}
+
+impl Op {
+    /// Must touch a row, or the transaction is refused.
+    pub(crate) fn must(change: usize, sql: &'static str, values: Vec<Value>) -> Self {
+        Self { sql, values, must: true, change, may_raise: false }
+    }
+
+    /// May touch any number of rows.
+    pub(crate) fn any(change: usize, sql: &'static str, values: Vec<Value>) -> Self {
+        Self { sql, values, must: false, change, may_raise: false }
+    }
+
+    /// The same, where the database may find a second row under a unique key.
+    pub(crate) fn may_raise(mut self) -> Self {
+        self.may_raise = true;
+        self
+    }
+}
+
+/// The first change that holds something PostgreSQL cannot store; both databases refuse it alike.
+pub(crate) fn unstorable(ops: &[Op]) -> Option<usize> {
+    ops.iter().find(|op| op.values.iter().any(|value| value.param().is_unstorable())).map(|op| op.change)
+}

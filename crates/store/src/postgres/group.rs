@@ -1,0 +1,124 @@
+//! Writes of strangers that share a transaction: while one commit waits for the disk, the next group collects.
+//!
+//! Only statements that the database never answers with an error go in (each says its conflict rule itself), because
+//! an error would end the transaction for all. Each is judged by the rows it touched; one that touched none changed
+//! nothing, so its neighbours may be committed.
+
+use deadpool_postgres::Pool;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::pipeline::{Step, together};
+use super::{Failure, InTransaction, TRIES, connection, execute, judge, prepare, transact};
+use crate::error::{CommitError, StoreError};
+use crate::op::Op;
+
+/// Writes in one transaction at most.
+const BATCH: usize = 128;
+
+/// Groups under way at the same time: one collects its answers while the other waits for the disk.
+const WRITERS: usize = 2;
+
+/// Writes waiting at most; beyond that the callers wait to be let in.
+const WAITING: usize = 4096;
+
+struct Job {
+    op: Op,
+    done: oneshot::Sender<Result<u64, CommitError>>,
+}
+
+pub(super) struct Group {
+    jobs: std::sync::Mutex<Option<mpsc::Sender<Job>>>,
+    writers: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Group {
+    pub(super) fn start(pool: Pool) -> Self {
+        let (jobs, inbox) = mpsc::channel(WAITING);
+        let inbox = std::sync::Arc::new(tokio::sync::Mutex::new(inbox));
+        let writers = (0..WRITERS).map(|_| tokio::spawn(write(pool.clone(), inbox.clone()))).collect();
+        Self { jobs: std::sync::Mutex::new(Some(jobs)), writers: tokio::sync::Mutex::new(writers) }
+    }
+
+    pub(super) async fn write(&self, op: Op) -> Result<u64, CommitError> {
+        let jobs = self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (done, answer) = oneshot::channel();
+        let jobs = jobs.ok_or_else(closed)?;
+        jobs.send(Job { op, done }).await.map_err(|_| closed())?;
+        drop(jobs);
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Ends after everything sent before.
+    pub(super) async fn close(&self) {
+        self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        for writer in self.writers.lock().await.drain(..) {
+            if writer.await.is_err() {
+                tracing::error!("a writer ended in a panic");
+            }
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::new("the store is closed")
+}
+
+async fn write(pool: Pool, inbox: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    loop {
+        if inbox.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
+            return;
+        }
+        let (ops, callers): (Vec<Op>, Vec<_>) = jobs.drain(..).map(|job| (job.op, job.done)).unzip();
+        for (result, done) in run(&pool, &ops).await.into_iter().zip(callers) {
+            // A caller that has gone away no longer wants to know, but the change stands.
+            let _ = done.send(result);
+        }
+    }
+}
+
+/// One transaction for all of them; where that fails for another reason than a lost race, one for each, so that no
+/// caller suffers for another's statement.
+async fn run(pool: &Pool, ops: &[Op]) -> Vec<Result<u64, CommitError>> {
+    if let [op] = ops {
+        return vec![transact(pool, std::slice::from_ref(op)).await];
+    }
+    for _ in 0..TRIES {
+        match attempt(pool, ops).await {
+            Ok(results) => return results,
+            Err(Failure::LostRace(_)) => {}
+            Err(Failure::Final(error)) => {
+                tracing::warn!(%error, writes = ops.len(), "a shared transaction failed");
+                break;
+            }
+        }
+    }
+    let mut results = Vec::with_capacity(ops.len());
+    for op in ops {
+        results.push(transact(pool, std::slice::from_ref(op)).await);
+    }
+    results
+}
+
+async fn attempt(pool: &Pool, ops: &[Op]) -> Result<Vec<Result<u64, CommitError>>, Failure> {
+    let client = connection(pool).await.map_err(|error| Failure::Final(error.into()))?;
+    let statements = prepare(&client, ops).await.map_err(|error| Failure::of(error, 0))?;
+    let transaction = InTransaction(Some(client));
+    let client = transaction.client();
+    let mut steps: Vec<Step<'_>> = Vec::with_capacity(ops.len() + 2);
+    steps.push(Box::pin(async { client.batch_execute("BEGIN").await.map(|()| 0) }));
+    for (op, statement) in ops.iter().zip(&statements) {
+        steps.push(Box::pin(execute(client, statement, op)));
+    }
+    // The commit goes along: after an error the server makes it a rollback, and the errors are looked at below.
+    steps.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
+    let results = together(steps).await;
+    let counts: Vec<u64> = match results.into_iter().collect() {
+        Ok(counts) => counts,
+        Err(error) => return Err(Failure::of(error, 0)),
+    };
+    transaction.end();
+    // Without the counts of `BEGIN` and `COMMIT` around them.
+    Ok(ops.iter().zip(&counts[1..]).map(|(op, rows)| judge(op, *rows)).collect())
+}
