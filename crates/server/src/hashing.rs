@@ -274,8 +274,7 @@ fn run(shared: &Shared) {
                 if queue.closed {
                     return;
                 }
-                let (woken, timeout) =
-                    shared.wake.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+                let (woken, timeout) = shared.wake.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
                 queue = woken;
                 if timeout.timed_out() && queue.jobs.is_empty() {
                     memory = Vec::new();
@@ -311,8 +310,8 @@ impl Phc {
     fn fresh(cost: &Cost) -> Self {
         let mut salt = vec![0; 16];
         world::fill(&mut salt);
-        let params = Params::new(cost.memory, cost.passes, cost.parallel, Some(32))
-            .unwrap_or_else(|_| Params::default());
+        let params =
+            Params::new(cost.memory, cost.passes, cost.parallel, Some(32)).unwrap_or_else(|_| Params::default());
         Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params, salt, output: Vec::new() }
     }
 

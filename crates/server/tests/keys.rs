@@ -47,8 +47,7 @@ fn every_algorithm_is_accepted_by_another_library_from_the_published_set() {
     let ring = ring(&records);
     let jwks = ring.jwks(NOW);
     assert_eq!(ring.algorithms(NOW), ALL);
-    for (alg, expected) in
-        ALL.into_iter().zip([Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA])
+    for (alg, expected) in ALL.into_iter().zip([Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA])
     {
         let token = ring.sign(Sign::With(alg), Typ::AccessToken, &json!({ "sub": "pat" }), NOW).unwrap();
         assert_eq!(judge(&token, &jwks.document), json!({ "sub": "pat" }));
@@ -158,7 +157,12 @@ fn a_rotation_leaves_no_moment_without_a_key_and_no_live_token_without_its_publi
     let ring = ring(&after);
     let kids = |now| {
         let jwks = ring.jwks(now);
-        jwks.document["keys"].as_array().unwrap().iter().map(|k| k["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        jwks.document["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|k| k["kid"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let new = after.iter().find(|record| record.kid != old).unwrap().kid.clone();
 
@@ -188,10 +192,8 @@ fn rotating_twice_in_haste_leaves_exactly_one_signer_at_every_moment() {
         records = apply(&records, rotate(&records, &master(), &tenant(), SigningAlg::EdDsa, now, overlap).unwrap());
     }
     for now in NOW..NOW + 1500 {
-        let signers = records
-            .iter()
-            .filter(|r| r.signs_from <= now && r.signs_until.is_none_or(|until| now < until))
-            .count();
+        let signers =
+            records.iter().filter(|r| r.signs_from <= now && r.signs_until.is_none_or(|until| now < until)).count();
         assert_eq!(signers, 1, "at {}", now - NOW);
     }
 }

@@ -95,9 +95,11 @@ pub fn rotate(
         record.signs_until = Some(stops);
         // With no tail at all the key is distrusted: not even what it signed before counts any longer.
         let leaves = if overlap.tail <= 0 { now } else { stops + overlap.tail };
-        record.published_until = Some(record.published_until.map_or(leaves, |until| {
-            if overlap.tail <= 0 { until.min(leaves) } else { until.max(leaves) }
-        }));
+        record.published_until = Some(
+            record
+                .published_until
+                .map_or(leaves, |until| if overlap.tail <= 0 { until.min(leaves) } else { until.max(leaves) }),
+        );
         put.push(record);
     }
     Ok(Rotation { put, remove })

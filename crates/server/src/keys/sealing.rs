@@ -49,8 +49,8 @@ impl MasterKey {
 
     /// From a file that holds 32 raw bytes, 64 hexadecimal digits or the base64 form, with or without a final newline.
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
-        let contents = std::fs::read(path)
-            .map_err(|source| KeyError::Unreadable { path: path.display().to_string(), source })?;
+        let contents =
+            std::fs::read(path).map_err(|source| KeyError::Unreadable { path: path.display().to_string(), source })?;
         Self::parse(&Zeroizing::new(contents))
     }
 
@@ -123,8 +123,7 @@ impl MasterKey {
         }
         let mut plain = rest.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let length =
-            self.message_key(salt).open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut plain).ok()?.len();
+        let length = self.message_key(salt).open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut plain).ok()?.len();
         plain.truncate(length);
         Some(plain)
     }

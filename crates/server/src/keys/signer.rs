@@ -34,8 +34,7 @@ pub enum Typ {
 
 impl Typ {
     /// All of them, in the order the encoded headers are kept.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Absent, Self::Jwt, Self::AccessToken, Self::Introspection, Self::Logout];
+    pub(super) const ALL: [Self; 5] = [Self::Absent, Self::Jwt, Self::AccessToken, Self::Introspection, Self::Logout];
 
     fn name(self) -> Option<&'static str> {
         match self {
@@ -99,8 +98,8 @@ impl Signer {
                     }
                 }
                 SigningAlg::Es256 => {
-                    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-                        .map_err(|_| malformed())?;
+                    let pair =
+                        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(|_| malformed())?;
                     let public = pair.public_key().as_ref().to_vec();
                     // The uncompressed point: 4, then x and y of 32 bytes each (SEC 1 §2.3.3).
                     let (x, y) = public.get(1..33).zip(public.get(33..65)).ok_or_else(malformed)?;
