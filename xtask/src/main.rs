@@ -1,1 +1,49 @@
-fn main() {}
+//! Development commands: `cargo xtask test` and `cargo xtask bench`. Owns how the project is checked and measured;
+//! nothing here is shipped.
+// A tool that waits for processes and measures them lives in real time.
+#![allow(clippy::disallowed_methods)]
+
+mod bench;
+mod child;
+mod machine;
+mod postgres;
+mod smtp;
+mod steps;
+mod summary;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development commands of Countersign", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Formatting, lints, every test and the documentation tests, against real PostgreSQL and a real mail server.
+    Test,
+    /// Measures the shipped build on one core against ceilings measured in the same run.
+    Bench(bench::Options),
+}
+
+/// What every task ends in: nothing, or one line saying what went wrong.
+pub type Outcome<T = ()> = Result<T, String>;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test => test::run(),
+        Task::Bench(options) => bench::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
