@@ -4,5 +4,6 @@ pub mod address;
 pub mod config;
 pub mod hashing;
 pub mod keys;
+pub mod policy_document;
 pub mod secret;
 pub mod world;
