@@ -160,6 +160,10 @@ pub struct TenantSettings {
     /// What a policy does when a data source it needs (geography, risk) is not configured: the stricter outcome
     /// always stands; `true` turns a resulting denial into a demand for any second factor (`onMissingData`).
     pub missing_data_demands_mfa: bool,
+    /// Language of messages (BCP 47), the first key of `texts`.
+    pub language: String,
+    /// Texts of messages in place of the built-in English ones: by language, then by name (`code.email.txt`, …).
+    pub texts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Default for TenantSettings {
@@ -187,6 +191,8 @@ impl Default for TenantSettings {
             totp: TotpSettings::default(),
             fido2_enabled: true,
             missing_data_demands_mfa: false,
+            language: "en".to_owned(),
+            texts: BTreeMap::new(),
         }
     }
 }

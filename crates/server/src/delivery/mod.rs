@@ -1,0 +1,221 @@
+//! Messages to people: their texts, their sealed form, and the way out. Owns how a message leaves; does not decide
+//! whether one is sent, and keeps none ([`jobs::outbox`](crate::jobs::outbox) works off what the store keeps).
+
+mod dev;
+mod smtp;
+mod text;
+
+pub use dev::DevOutbox;
+pub use smtp::{Smtp, SmtpConfig, SmtpError};
+pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
+
+use std::sync::Arc;
+
+use protocol::records::Seconds;
+use serde::{Deserialize, Serialize};
+use store::Mail;
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use zeroize::Zeroizing;
+
+use crate::keys::MasterKey;
+use crate::secret::Secret;
+use crate::world::World;
+
+/// The way a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Mail.
+    Email,
+    /// Text message.
+    Sms,
+    /// Voice call.
+    Voice,
+}
+
+impl Channel {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Voice => "voice",
+        }
+    }
+}
+
+/// A message to one person, in clear: it lives between its writing and its sealing, and again while it is sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The way it takes.
+    pub channel: Channel,
+    /// The sender's address; for mail only.
+    pub from: String,
+    /// The recipient's address or number.
+    pub to: String,
+    /// The subject; for mail only.
+    pub subject: String,
+    /// The text. Holds the code.
+    pub text: Secret<String>,
+    /// The same as HTML; for mail only.
+    pub html: Option<Secret<String>>,
+    /// The code alone, for the development outbox.
+    pub code: Option<Secret<String>>,
+}
+
+/// The sealed form of a message.
+#[derive(Serialize, Deserialize)]
+struct Sealed<'a> {
+    channel: Channel,
+    from: std::borrow::Cow<'a, str>,
+    to: std::borrow::Cow<'a, str>,
+    subject: std::borrow::Cow<'a, str>,
+    text: std::borrow::Cow<'a, str>,
+    html: Option<std::borrow::Cow<'a, str>>,
+    code: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// What became of one attempt to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is out of our hands.
+    Delivered,
+    /// Not now; a later attempt may succeed. With the reason, which names no recipient and no code.
+    Later(String),
+    /// Never: trying again would change nothing.
+    Never(String),
+}
+
+/// The way out of this process.
+pub struct Delivery {
+    master: Arc<MasterKey>,
+    route: Route,
+    bell: Notify,
+    pass: Mutex<()>,
+}
+
+enum Route {
+    Smtp(Box<Smtp>),
+    Dev(DevOutbox),
+    Nowhere,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.route {
+            Route::Smtp(_) => "Delivery(smtp)",
+            Route::Dev(_) => "Delivery(development)",
+            Route::Nowhere => "Delivery(none)",
+        })
+    }
+}
+
+impl Delivery {
+    /// Mail by SMTP; text messages and calls have no way out.
+    pub fn smtp(master: Arc<MasterKey>, smtp: Smtp) -> Self {
+        Self::by(master, Route::Smtp(Box::new(smtp)))
+    }
+
+    /// Development: every message is shown in the terminal and kept for a look.
+    pub fn dev(master: Arc<MasterKey>, outbox: DevOutbox) -> Self {
+        Self::by(master, Route::Dev(outbox))
+    }
+
+    /// No way out is configured: nothing is promised.
+    pub fn nowhere(master: Arc<MasterKey>) -> Self {
+        Self::by(master, Route::Nowhere)
+    }
+
+    fn by(master: Arc<MasterKey>, route: Route) -> Self {
+        Self { master, route, bell: Notify::new(), pass: Mutex::new(()) }
+    }
+
+    /// Whether messages of this kind can leave at all. What cannot is to be refused when it is asked for.
+    pub fn supports(&self, channel: Channel) -> bool {
+        match (&self.route, channel) {
+            (Route::Dev(_), _) | (Route::Smtp(_), Channel::Email) => true,
+            (Route::Smtp(_), Channel::Sms | Channel::Voice) | (Route::Nowhere, _) => false,
+        }
+    }
+
+    /// What was sent, in development.
+    pub fn dev_outbox(&self) -> Option<&DevOutbox> {
+        match &self.route {
+            Route::Dev(outbox) => Some(outbox),
+            Route::Smtp(_) | Route::Nowhere => None,
+        }
+    }
+
+    /// The form in which a message is kept until it is delivered.
+    pub fn seal(&self, world: &World, message: &Outgoing, expires: Seconds) -> Mail {
+        let id = world.uuid();
+        let clear = Sealed {
+            channel: message.channel,
+            from: message.from.as_str().into(),
+            to: message.to.as_str().into(),
+            subject: message.subject.as_str().into(),
+            text: message.text.expose().as_str().into(),
+            html: message.html.as_ref().map(|html| html.expose().as_str().into()),
+            code: message.code.as_ref().map(|code| code.expose().as_str().into()),
+        };
+        let plain = Zeroizing::new(serde_json::to_vec(&clear).expect("text always serialises"));
+        let sealed = self.master.seal(&purpose(&id), &plain);
+        Mail { id, channel: message.channel.as_str().to_owned(), sealed, created: world.now(), expires }
+    }
+
+    /// The message that was sealed; none if it was altered, or sealed by another installation.
+    pub fn open(&self, mail: &Mail) -> Option<Outgoing> {
+        let plain = Zeroizing::new(self.master.open(&purpose(&mail.id), &mail.sealed)?);
+        let Sealed { channel, from, to, subject, text, html, code } = serde_json::from_slice(&plain).ok()?;
+        Some(Outgoing {
+            channel,
+            from: from.into_owned(),
+            to: to.into_owned(),
+            subject: subject.into_owned(),
+            text: Secret::new(text.into_owned()),
+            html: html.map(|html| Secret::new(html.into_owned())),
+            code: code.map(|code| Secret::new(code.into_owned())),
+        })
+    }
+
+    /// Says that the outbox has something new.
+    pub fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Ends at the next [`wake`](Self::wake), or at once if one was missed.
+    pub async fn woken(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Held by who works off the outbox, so that whoever gets it next finds nothing half done in this process.
+    pub async fn pass(&self) -> MutexGuard<'_, ()> {
+        self.pass.lock().await
+    }
+
+    /// Tries to deliver a message once.
+    pub async fn deliver(&self, world: &World, mail: &Mail) -> Outcome {
+        let Some(message) = self.open(mail) else {
+            return Outcome::Never("the message does not open under this master key".to_owned());
+        };
+        if !self.supports(message.channel) {
+            return Outcome::Never(format!("no way out is configured for `{}`", message.channel.as_str()));
+        }
+        match &self.route {
+            Route::Smtp(smtp) => smtp.send(&mail.id, mail.created, &message).await,
+            Route::Dev(outbox) => {
+                outbox.push(&message, world.now_millis());
+                Outcome::Delivered
+            }
+            Route::Nowhere => Outcome::Never("no way out is configured".to_owned()),
+        }
+    }
+}
+
+/// The id is part of the purpose: a sealed message moved to another row does not open.
+fn purpose(id: &str) -> String {
+    format!("outbox {id}")
+}
+
+#[cfg(test)]
+mod tests;

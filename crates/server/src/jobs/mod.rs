@@ -1,0 +1,56 @@
+//! What the process does by itself: deliver messages, forget what has expired, follow changes of the directory.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+pub mod outbox;
+
+/// How often the directory is asked whether it changed.
+const FOLLOW: Duration = Duration::from_millis(250);
+
+/// How often expired rows are looked for, and how many go in one batch.
+const SWEEP: Duration = Duration::from_secs(10);
+const BATCH: u32 = 500;
+
+/// Starts every job. They end when the set is dropped.
+pub fn start(app: &App) -> JoinSet<()> {
+    let mut jobs = JoinSet::new();
+    jobs.spawn(outbox::run(app.clone()));
+    jobs.spawn(follow(app.clone()));
+    jobs.spawn(sweep(app.clone()));
+    jobs
+}
+
+/// Follows changes that other processes make to the directory.
+async fn follow(app: App) {
+    let mut tick = tokio::time::interval(FOLLOW);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = app.directories.refresh_if_changed().await {
+            tracing::error!(%error, "the directory could not be read again, the last good one stays");
+        }
+    }
+}
+
+/// Forgets what has expired, in small batches so that nobody waits for it.
+async fn sweep(app: App) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        loop {
+            match app.store.sweep(app.world.now(), BATCH).await {
+                Ok(swept) if swept >= u64::from(BATCH) => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "expired rows could not be removed");
+                    break;
+                }
+            }
+        }
+    }
+}
