@@ -1,0 +1,215 @@
+//! One request between the socket and the router: its name, its bounds, its log line, and what is answered when a
+//! handler panics or takes too long.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Limited;
+use hyper::body::{Body as _, Incoming};
+use tower::Service as _;
+
+use super::Peer;
+use crate::address::TrustedProxies;
+use crate::config::Server;
+use crate::metrics::Metrics;
+use crate::world::{self, Stopwatch};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a path that are logged.
+const LONGEST_LOGGED_PATH: usize = 200;
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// The name of a request: sixteen hexadecimal digits of ours, never taken from the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits")
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The request this task is answering, for log lines; none outside one.
+pub fn current_request() -> Option<RequestId> {
+    CURRENT.try_with(|id| *id).ok()
+}
+
+/// What all requests of a listener share.
+pub(super) struct Front {
+    router: Router,
+    proxies: TrustedProxies,
+    body: usize,
+    limit: Duration,
+    metrics: Option<Arc<Metrics>>,
+    tls: bool,
+    /// Requests so far.
+    count: AtomicU64,
+    /// Keys that hide the count in the names.
+    veil: [u64; 2],
+}
+
+impl Front {
+    pub(super) fn new(router: Router, server: &Server, metrics: Option<Arc<Metrics>>, tls: bool) -> Self {
+        let mut veil = [[0; 8]; 2];
+        veil.iter_mut().for_each(|key| world::fill(key));
+        Self {
+            router,
+            proxies: server.trusted_proxies.clone(),
+            body: server.limits.body,
+            limit: server.timeouts.request,
+            metrics,
+            tls,
+            count: AtomicU64::new(0),
+            veil: veil.map(u64::from_ne_bytes),
+        }
+    }
+
+    /// A name no other request of this process has. The count behind it goes through a permutation (the finisher of
+    /// SplitMix64 between two secret additions), so that names do not show how busy the server is.
+    fn name(&self) -> RequestId {
+        let mut x = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(self.veil[0]);
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x = (x ^ (x >> 31)).wrapping_add(self.veil[1]);
+        let mut digits = [0; 16];
+        for (at, digit) in digits.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(x >> (60 - 4 * at)) as usize & 15];
+        }
+        RequestId(digits)
+    }
+}
+
+/// Answers one request. Whatever happens inside, there is an answer.
+pub(super) async fn answer(
+    front: Arc<Front>,
+    mut request: Request<Incoming>,
+    direct: SocketAddr,
+) -> Result<Response<Body>, Infallible> {
+    let watch = Stopwatch::start();
+    let id = front.name();
+    let client = front.proxies.client(direct.ip(), request.headers());
+    request.extensions_mut().insert(Peer { client, direct, request: id });
+    // Only what is needed for the log line and the count is kept of the request.
+    let logged = tracing::enabled!(target: "countersign::request", tracing::Level::WARN)
+        .then(|| Logged::of(&request, client, front.tls));
+    let route = front.metrics.as_ref().map(|metrics| metrics.route(request.uri().path()));
+
+    let mut response = if request.body().size_hint().lower() > front.body as u64 {
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
+    } else {
+        let call = front.router.clone().call(request.map(|body| Limited::new(body, front.body)));
+        CURRENT.scope(id, guarded(call, front.limit, id)).await
+    };
+    let name = HeaderValue::from_bytes(&id.0).expect("hexadecimal digits are a header value");
+    response.headers_mut().insert(X_REQUEST_ID, name);
+
+    let took = watch.elapsed();
+    if let (Some(metrics), Some(route)) = (&front.metrics, route) {
+        metrics.request_answered(route, response.status(), took);
+    }
+    if let Some(logged) = logged {
+        logged.write(response.status(), took, id);
+    }
+    Ok(response)
+}
+
+/// The answer of the router, or ours when it panics or takes too long.
+async fn guarded(
+    call: impl Future<Output = Result<Response<Body>, Infallible>>,
+    limit: Duration,
+    id: RequestId,
+) -> Response<Body> {
+    let mut call = pin!(call);
+    let caught = std::future::poll_fn(|cx| {
+        // A panic leaves nothing behind that is used again: the future is dropped with the request.
+        match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => Poll::Ready(Some(response)),
+            Ok(Poll::Ready(Err(never))) => match never {},
+            Err(_) => Poll::Ready(None),
+        }
+    });
+    match tokio::time::timeout(limit, caught).await {
+        Ok(Some(response)) => response,
+        Ok(None) => {
+            tracing::error!(request = %id, "a handler panicked");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the request could not be answered")
+        }
+        Err(_) => {
+            tracing::warn!(request = %id, "a request took too long");
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "the request took too long")
+        }
+    }
+}
+
+/// An answer of the listener itself: it belongs to no door, so it speaks the plainest form.
+fn refusal(status: StatusCode, error: &str, description: &str) -> Response<Body> {
+    let body = format!(r#"{{"error":"{error}","error_description":"{description}"}}"#);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What a log line says of a request: neither query nor headers, where secrets travel.
+struct Logged {
+    method: Method,
+    path: String,
+    client: IpAddr,
+    tls: bool,
+}
+
+impl Logged {
+    fn of<B>(request: &Request<B>, client: IpAddr, tls: bool) -> Self {
+        let path = request.uri().path();
+        let end = path.char_indices().nth(LONGEST_LOGGED_PATH).map_or(path.len(), |(at, _)| at);
+        Self { method: request.method().clone(), path: path[..end].to_owned(), client, tls }
+    }
+
+    /// Refusals are told by default, successes on demand: at full speed a line for each would cost as much as the answer.
+    fn write(self, status: StatusCode, took: Duration, id: RequestId) {
+        let Self { method, path, client, tls } = self;
+        let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "countersign::request",
+                    request = %id, %method, path, status, micros, %client, tls, "answered"
+                )
+            };
+        }
+        match status {
+            500.. => line!(warn),
+            400..=499 => line!(info),
+            _ => line!(debug),
+        }
+    }
+}
