@@ -159,7 +159,7 @@ pub struct AssertionRules<'a> {
     pub client_id: &'a str,
     /// `client_id` of the request.
     pub sent_id: Option<&'a str>,
-    /// What `aud` may name: the issuers and token URLs of every prefix.
+    /// What `aud` may name: see [`accepted_audiences`](crate::discovery::accepted_audiences).
     pub audiences: &'a [String],
     /// Set where `aud` must be this one string and no array (FAPI 2.0 §5.3.2.1 (8)).
     pub sole_audience: Option<&'a str>,

@@ -51,8 +51,21 @@ impl From<JsonProblem> for JwtProblem {
     }
 }
 
+/// The algorithms of public keys that we verify: every one `jsonwebtoken` knows but HMAC.
+pub const ASYMMETRIC: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
 /// A token looked at, not believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Peeked<'t> {
     /// `alg`.
     pub alg: Algorithm,
@@ -61,15 +74,19 @@ pub struct Peeked<'t> {
     /// `typ`, in lower case and without `application/` (RFC 7515 §4.1.9).
     pub typ: Option<String>,
     message: &'t str,
-    payload: &'t str,
     signature: &'t str,
+    claims: Map<String, Value>,
 }
 
 impl Peeked<'_> {
-    /// Reads the claims without believing them: only to find out whose keys to ask.
-    pub fn read_unverified(&self) -> Result<Map<String, Value>, JwtProblem> {
-        let bytes = decode_url(self.payload, CLAIMS.bytes).ok_or(JwtProblem::Malformed)?;
-        Ok(json::parse_object(&bytes, CLAIMS)?)
+    /// A claim that is a text, not believed: only to find out whose keys to ask.
+    pub fn claim_text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+
+    /// The claims, not believed.
+    pub fn unverified_claims(&self) -> &Map<String, Value> {
+        &self.claims
     }
 }
 
@@ -86,7 +103,7 @@ pub struct Verified {
     pub claims: Map<String, Value>,
 }
 
-/// Looks at the header of a token.
+/// Looks at the header and claims of a token, believing nothing.
 pub fn peek(token: &str) -> Result<Peeked<'_>, JwtProblem> {
     if token.len() > MAX_TOKEN {
         return Err(JwtProblem::TooLong);
@@ -123,12 +140,15 @@ pub fn peek(token: &str) -> Result<Peeked<'_>, JwtProblem> {
         }
         Some(_) => return Err(JwtProblem::Header("typ")),
     };
-    Ok(Peeked { alg, kid, typ, message, payload, signature })
+    let bytes = decode_url(payload, CLAIMS.bytes).ok_or(JwtProblem::Malformed)?;
+    let claims = json::parse_object(&bytes, CLAIMS)?;
+    Ok(Peeked { alg, kid, typ, message, signature, claims })
 }
 
-/// Verifies a token with the keys given, for the algorithms allowed.
-pub fn verify(token: &str, keys: &[VerifyingKey], allowed: &[Algorithm]) -> Result<Verified, JwtProblem> {
-    verify_peeked(peek(token)?, keys, allowed)
+/// Verifies a token with the keys given, for the algorithms allowed, and yields its claims, which are still to be judged.
+/// Where `typ` matters, see [`verify_peeked`].
+pub fn verify(token: &str, keys: &[VerifyingKey], allowed: &[Algorithm]) -> Result<Map<String, Value>, JwtProblem> {
+    verify_peeked(peek(token)?, keys, allowed).map(|verified| verified.claims)
 }
 
 /// Verifies a token already looked at.
@@ -147,8 +167,7 @@ pub fn verify_peeked(peeked: Peeked<'_>, keys: &[VerifyingKey], allowed: &[Algor
     if !candidates.into_iter().any(holds) {
         return Err(JwtProblem::Signature);
     }
-    let claims = peeked.read_unverified()?;
-    Ok(Verified { alg: peeked.alg, kid: peeked.kid, typ: peeked.typ, claims })
+    Ok(Verified { alg: peeked.alg, kid: peeked.kid, typ: peeked.typ, claims: peeked.claims })
 }
 
 /// The keys to try: those of the token's `kid` (there may be several of one name, RFC 7517 §4.5), else those without a name;

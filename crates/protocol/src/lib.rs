@@ -5,12 +5,18 @@
 
 pub mod b64;
 pub mod basic;
+pub mod claims;
 pub mod client_auth;
+pub mod discovery;
 pub mod form;
 pub mod json;
 pub mod jwk;
 pub mod jwt;
 pub mod oauth_error;
+pub mod pkce;
 pub mod records;
+pub mod redirect;
+pub mod rotation;
+pub mod scope;
 pub mod time;
 pub mod time_claims;

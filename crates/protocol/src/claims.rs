@@ -1,0 +1,360 @@
+//! Owns what tokens, userinfo and introspection say: which claims a person has, which of them a scope brings, and their shapes.
+//!
+//! Signs nothing and looks nobody up. A claim without value is left out (OpenID Connect Core §5.3.2).
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::b64::encode_url;
+use crate::records::{Client, Seconds, SigningAlg, SourceKind, User};
+
+/// Claims that `openid` alone brings in the vendor's dialect (§4.13).
+pub const DEFAULTS: [&str; 7] =
+    ["realmName", "uniqueSecurityName", "displayName", "name", "preferred_username", "userType", "ext"];
+/// Claims of a person that introspection shows (vendor page §4.11).
+const INTROSPECTED: [&str; 6] =
+    ["realmName", "uniqueSecurityName", "preferred_username", "userType", "groupIds", "ext"];
+/// OpenID Connect Core §5.4.
+const PROFILE: [&str; 14] = [
+    "name",
+    "family_name",
+    "given_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
+];
+const EMAIL: [&str; 2] = ["email", "email_verified"];
+const PHONE: [&str; 2] = ["phone_number", "phone_number_verified"];
+/// Members of `address` (OpenID Connect Core §5.1.1).
+const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
+/// Claims with a meaning of their own: no attribute ever takes their place.
+const RESERVED: [&str; 27] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "nonce",
+    "auth_time",
+    "acr",
+    "amr",
+    "azp",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+    "client_id",
+    "scope",
+    "grant_id",
+    "grant_type",
+    "cnf",
+    "act",
+    "may_act",
+    "active",
+    "token_type",
+    "events",
+    "authorization_details",
+];
+
+/// What is known of a person beside their record.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The realm of their source (`cloudIdentityRealm`).
+    pub realm: &'a str,
+    /// The kind of their source.
+    pub kind: SourceKind,
+    /// The tenant's host name.
+    pub tenant_host: &'a str,
+    /// Display names of their groups.
+    pub groups: &'a [String],
+}
+
+/// Every claim of a person, for [`select`] to choose from. This is what a grant remembers: a refresh does not read it anew.
+pub fn describe(user: &User, around: &Surroundings<'_>, client: &Client) -> BTreeMap<String, Value> {
+    let mut claims = BTreeMap::new();
+    for name in PROFILE.into_iter().chain(EMAIL).chain(PHONE) {
+        let value = match (name, first(user, name)) {
+            ("updated_at", _) => (user.updated > 0).then(|| json!(user.updated)),
+            ("email_verified" | "phone_number_verified", Some(text)) => match text {
+                "true" => Some(json!(true)),
+                "false" => Some(json!(false)),
+                _ => None,
+            },
+            ("name", None) => join_names(user),
+            ("preferred_username", None) => Some(json!(user.username)),
+            (_, text) => text.map(Value::from),
+        };
+        claims.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    let address: Map<String, Value> = ADDRESS
+        .into_iter()
+        .filter_map(|part| first(user, &format!("address.{part}")).map(|text| (part.to_owned(), text.into())))
+        .collect();
+    if !address.is_empty() {
+        claims.insert("address".into(), address.into());
+    }
+    let shown = first(user, "displayName").map(Value::from).or_else(|| claims.get("name").cloned());
+    claims.insert("displayName".into(), shown.unwrap_or_else(|| json!(user.username)));
+    claims.insert("uniqueSecurityName".into(), json!(user.id));
+    claims.insert("realmName".into(), json!(around.realm));
+    let kind = if around.kind == SourceKind::Federated { "federated" } else { "regular" };
+    claims.insert("userType".into(), json!(kind));
+    claims.insert("ext".into(), json!({"tenantId": around.tenant_host}));
+    if !around.groups.is_empty() {
+        claims.insert("groupIds".into(), json!(around.groups));
+    }
+    for (claim, attribute) in &client.claims {
+        if let Some(value) = read_attribute(user, around, attribute) {
+            claims.insert(claim.clone(), value);
+        }
+    }
+    claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
+    claims
+}
+
+/// One attribute by name, as the client's claim map names it: one value as text, several as an array.
+fn read_attribute(user: &User, around: &Surroundings<'_>, attribute: &str) -> Option<Value> {
+    match attribute {
+        "uid" => return Some(json!(user.id)),
+        "username" | "userName" => return Some(json!(user.username)),
+        "realmName" => return Some(json!(around.realm)),
+        "tenantId" => return Some(json!(around.tenant_host)),
+        "groupIds" => return (!around.groups.is_empty()).then(|| json!(around.groups)),
+        _ => {}
+    }
+    let values: Vec<&String> = user.attributes.get(attribute)?.iter().filter(|value| !value.is_empty()).collect();
+    match values.as_slice() {
+        [] => None,
+        [one] => Some(json!(one)),
+        many => Some(json!(many)),
+    }
+}
+
+fn first<'u>(user: &'u User, name: &str) -> Option<&'u str> {
+    user.attributes.get(name)?.iter().map(String::as_str).find(|value| !value.is_empty())
+}
+
+fn join_names(user: &User) -> Option<Value> {
+    let parts: Vec<&str> = ["given_name", "family_name"].into_iter().filter_map(|name| first(user, name)).collect();
+    (!parts.is_empty()).then(|| json!(parts.join(" ")))
+}
+
+/// Where claims go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Userinfo, or an ID token that no access token comes with: everything the scopes bring.
+    Full,
+    /// An ID token beside an access token: what scopes bring stays at userinfo (OpenID Connect Core §5.4).
+    Lean,
+}
+
+/// The claims the granted scopes bring, of those the grant remembers; and those the client's own map names, always.
+pub fn select(claims: &BTreeMap<String, Value>, scope: &[String], client: &Client, place: Place) -> Map<String, Value> {
+    let has = |name: &str| scope.iter().any(|granted| granted == name);
+    let brought = |name: &str| {
+        has("openid") && DEFAULTS.contains(&name)
+            || client.claims.contains_key(name)
+            || place == Place::Full
+                && (has("profile") && PROFILE.contains(&name)
+                    || has("email") && EMAIL.contains(&name)
+                    || has("phone") && PHONE.contains(&name)
+                    || has("address") && name == "address")
+    };
+    claims
+        .iter()
+        .filter(|(name, value)| brought(name) && !value.is_null() && !RESERVED.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// The claims of a person that introspection shows.
+pub fn select_introspected(claims: &BTreeMap<String, Value>) -> Map<String, Value> {
+    INTROSPECTED.into_iter().filter_map(|name| claims.get(name).map(|value| (name.to_owned(), value.clone()))).collect()
+}
+
+/// The answer of userinfo (OpenID Connect Core §5.3.2).
+pub fn userinfo(sub: &str, claims: &BTreeMap<String, Value>, scope: &[String], client: &Client) -> Map<String, Value> {
+    let mut answer = select(claims, scope, client, Place::Full);
+    answer.insert("sub".into(), sub.into());
+    answer
+}
+
+/// The claims of an ID token (OpenID Connect Core §2; vendor page §4.13).
+#[derive(Clone, Debug, Serialize)]
+pub struct IdToken<'a> {
+    /// The issuer of the path family the tokens were asked under.
+    pub iss: &'a str,
+    /// The person, or their pairwise name.
+    pub sub: &'a str,
+    /// The client.
+    pub aud: &'a str,
+    /// When it was made.
+    pub iat: Seconds,
+    /// When it ends.
+    pub exp: Seconds,
+    /// When the person last actively authenticated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<Seconds>,
+    /// The `nonce` of the request, unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<&'a str>,
+    /// [`half_hash`] of the access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+    /// [`half_hash`] of the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub c_hash: Option<String>,
+    /// [`half_hash`] of the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_hash: Option<String>,
+    /// Names of the factors proved.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub amr: &'a [String],
+    /// The policy that was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<&'a str>,
+    /// The session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<&'a str>,
+    /// What [`select`] chose.
+    #[serde(flatten)]
+    pub person: Map<String, Value>,
+}
+
+/// The claims of a JWT access token (RFC 9068 §2.2).
+#[derive(Clone, Debug, Serialize)]
+pub struct AccessToken<'a> {
+    /// The issuer.
+    pub iss: &'a str,
+    /// The person, or the client itself.
+    pub sub: &'a str,
+    /// Audiences: one is written as a text, several as an array.
+    #[serde(serialize_with = "write_audience")]
+    pub aud: Vec<&'a str>,
+    /// When it ends.
+    pub exp: Seconds,
+    /// When it was made.
+    pub iat: Seconds,
+    /// Its name, for revocation.
+    pub jti: &'a str,
+    /// The client.
+    pub client_id: &'a str,
+    /// Granted scopes, separated by one blank.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub scope: &'a str,
+    /// The grant it belongs to.
+    pub grant_id: &'a str,
+    /// When the person last actively authenticated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<Seconds>,
+    /// The policy that was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<&'a str>,
+    /// Names of the factors proved.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub amr: &'a [String],
+}
+
+/// What introspection says of a token that is good (RFC 7662 §2.2; vendor page §4.11). Of any other it says [`INACTIVE`].
+#[derive(Clone, Debug, Serialize)]
+pub struct Introspection<'a> {
+    /// Always true.
+    pub active: True,
+    /// Granted scopes; `mfa_challenge` for a challenge token.
+    pub scope: &'a str,
+    /// The client it was issued to.
+    pub client_id: &'a str,
+    /// `Bearer` for an access token, `refresh_token` for one of those.
+    pub token_type: &'a str,
+    /// When it ends.
+    pub exp: Seconds,
+    /// When it was issued.
+    pub iat: Seconds,
+    /// The `grant_type` of the request that produced this token.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub grant_type: &'a str,
+    /// The grant it belongs to.
+    pub grant_id: &'a str,
+    /// The person, or the client itself.
+    pub sub: &'a str,
+    /// Audiences.
+    #[serde(serialize_with = "write_audience")]
+    pub aud: Vec<&'a str>,
+    /// The issuer.
+    pub iss: &'a str,
+    /// What [`select_introspected`] chose; empty for a client's own token.
+    #[serde(flatten)]
+    pub person: Map<String, Value>,
+    /// Names of the factors proved.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub amr: &'a [String],
+    /// The policy that was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<&'a str>,
+    /// API entitlements.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub entitlements: &'a [&'a str],
+    /// Whether only those count.
+    #[serde(rename = "restrictEntitlements")]
+    pub restrict_entitlements: bool,
+    /// `application` or `api_client`.
+    pub category: &'a str,
+}
+
+/// All that is said of a token that is unknown, over, or none of the asker's business (RFC 7662 §2.2).
+pub const INACTIVE: &str = r#"{"active":false}"#;
+
+/// The one value `active` has in [`Introspection`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct True;
+
+impl Serialize for True {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(true)
+    }
+}
+
+fn write_audience<S: Serializer>(audience: &[&str], serializer: S) -> Result<S::Ok, S::Error> {
+    match audience {
+        [one] => serializer.serialize_str(one),
+        many => many.serialize(serializer),
+    }
+}
+
+/// `at_hash`, `c_hash` and `s_hash`: the left half of the hash the signature uses (OpenID Connect Core §3.1.3.6, FAPI 1.0 Advanced §5.1). For
+/// EdDSA that is SHA-512, which Ed25519 is built on (RFC 8032 §5.1).
+pub fn half_hash(text: &str, alg: SigningAlg) -> String {
+    let hash = match alg {
+        SigningAlg::Rs256 | SigningAlg::Ps256 | SigningAlg::Es256 => digest(&SHA256, text.as_bytes()),
+        SigningAlg::EdDsa => digest(&SHA512, text.as_bytes()),
+    };
+    encode_url(&hash.as_ref()[..hash.as_ref().len() / 2])
+}
+
+/// A pairwise subject (OpenID Connect Core §8.1): the same for all clients of one sector, different between sectors, and not to be
+/// turned back without the salt. Each part is preceded by its length, so that no two lists of parts read alike.
+pub fn pairwise_subject(sector: &str, subject: &str, salt: &[u8]) -> String {
+    let mut text = Vec::new();
+    for part in [sector.as_bytes(), subject.as_bytes(), salt] {
+        text.extend((part.len() as u64).to_be_bytes());
+        text.extend(part);
+    }
+    encode_url(digest(&SHA256, &text))
+}
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;
