@@ -25,19 +25,24 @@ pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Se
 struct Health {
     metrics: Arc<Metrics>,
     ready: Ready,
+    patience: Duration,
 }
 
 /// `/healthz`: the process lives. `/readyz`: it can serve. `/metrics`: how it fares.
 pub fn router(metrics: Arc<Metrics>, ready: Ready) -> Router {
+    routes(Health { metrics, ready, patience: PATIENCE })
+}
+
+fn routes(health: Health) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(tell))
-        .with_state(Health { metrics, ready })
+        .with_state(health)
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    match tokio::time::timeout(PATIENCE, (health.ready)()).await {
+    match tokio::time::timeout(health.patience, (health.ready)()).await {
         Ok(true) => "ready\n".into_response(),
         Ok(false) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
     }
@@ -62,7 +67,8 @@ mod tests {
     use tower::ServiceExt as _;
 
     async fn ask(path: &str, ready: Ready) -> (StatusCode, String) {
-        let router = router(Arc::new(Metrics::new(&["/x"])), ready);
+        let health = Health { metrics: Arc::new(Metrics::new(&["/x"])), ready, patience: Duration::from_millis(20) };
+        let router = routes(health);
         let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -80,7 +86,7 @@ mod tests {
         assert_eq!(ask("/readyz", always(false)).await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_check_that_hangs_is_not_ready() {
         let hangs: Ready = Arc::new(|| Box::pin(std::future::pending()));
         assert_eq!(ask("/readyz", hangs).await.0, StatusCode::SERVICE_UNAVAILABLE);

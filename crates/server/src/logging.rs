@@ -80,7 +80,10 @@ mod tests {
     fn a_json_line_holds_the_fields_at_its_top() {
         let text = lines(LogFormat::Json, "info");
         let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
-        assert_eq!((&line["message"], &line["status"], &line["level"]), (&"answered".into(), &401.into(), &"INFO".into()));
+        assert_eq!(
+            (&line["message"], &line["status"], &line["level"]),
+            (&"answered".into(), &401.into(), &"INFO".into())
+        );
     }
 
     #[test]

@@ -130,9 +130,8 @@ fn read(files: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError
         let path = path.to_owned();
         move |source| TlsError::Pem { path, source }
     };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect)
-        .map_err(at(&files.cert))?;
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect).map_err(at(&files.cert))?;
     if chain.is_empty() {
         return Err(TlsError::Empty { path: files.cert.clone() });
     }
