@@ -151,3 +151,39 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         .map(|_| ())
         .map_err(|source| StoreError::from("the file of the database cannot be written", source))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_temporary_store_goes_with_its_last_clone() {
+        let store = Store::temporary().unwrap();
+        let clone = store.clone();
+        let path = store.0._directory.as_ref().unwrap().path().to_owned();
+        drop(store);
+        let spend = Change::Spend { key: "x".into(), expires: 0 };
+        clone.commit(&"one".into(), "test", vec![spend]).await.unwrap();
+        assert!(clone.spent(&"one".into(), "x").await.unwrap());
+        clone.ping().await.unwrap();
+        assert!(path.exists());
+        drop(clone);
+        assert!(!path.exists());
+    }
+
+    /// What a server awaits in a handler must be able to move between threads.
+    #[test]
+    fn its_futures_may_move_between_threads() {
+        fn is_send<T: Send>(_: T) {}
+        let store = Store::temporary().unwrap();
+        let tenant = TenantId::from("one");
+        is_send(store.commit(&tenant, "test", Vec::new()));
+        is_send(store.token(&tenant, &protocol::records::Digest([0; 32])));
+        is_send(store.load_directory());
+        is_send(store.claim_outbox(0, 1, 1));
+        is_send(store.sweep(0, 1));
+        is_send(store.change_directory(&tenant, Vec::new()));
+    }
+}
