@@ -152,6 +152,16 @@ fn join_names(user: &User) -> Option<Value> {
     (!parts.is_empty()).then(|| json!(parts.join(" ")))
 }
 
+/// Names of the claims that may come of a person or a sign-in (`claims_supported`).
+pub fn supported() -> Vec<&'static str> {
+    let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "address"];
+    let mut names: Vec<&'static str> =
+        own.into_iter().chain(PROFILE).chain(EMAIL).chain(PHONE).chain(DEFAULTS).chain(["ext"]).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Where claims go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

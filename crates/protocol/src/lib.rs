@@ -18,5 +18,6 @@ pub mod records;
 pub mod redirect;
 pub mod rotation;
 pub mod scope;
+pub mod search;
 pub mod time;
 pub mod time_claims;
