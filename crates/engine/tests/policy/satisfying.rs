@@ -1,0 +1,118 @@
+//! Demands held against proofs.
+
+use engine::policy::{Demand, Frequency, Outcome, outstanding};
+use engine::{FactorKind, Proof};
+use proptest::prelude::*;
+
+use FactorKind::{EmailOtp, Passkey, Password, SmsOtp, Totp};
+use Frequency::{Always, PerGrant};
+
+fn demand(any_of: &[FactorKind], frequency: Frequency) -> Demand {
+    Demand { any_of: any_of.to_vec(), frequency }
+}
+
+fn proof(kind: FactorKind, this_run: bool, first: bool) -> Proof {
+    Proof { kind, at: 1_800_000_000, enrolment: None, user_verified: false, this_run, first }
+}
+
+#[test]
+fn a_demand_stands_until_one_of_its_factors_is_proved() {
+    let demands = [demand(&[EmailOtp, Totp], Always)];
+    let first = proof(Password, true, true);
+    assert_eq!(outstanding(&demands, std::slice::from_ref(&first), false), Some(demands.to_vec()));
+    assert_eq!(outstanding(&demands, &[first, proof(Totp, true, false)], false), Some(Vec::new()));
+}
+
+#[test]
+fn the_first_factor_counts_only_where_the_tenant_says_so() {
+    let demands = [demand(&[Passkey, EmailOtp], Always)];
+    let first = [proof(Passkey, true, true)];
+    assert_eq!(outstanding(&demands, &first, false), Some(vec![demand(&[EmailOtp], Always)]));
+    assert_eq!(outstanding(&demands, &first, true), Some(Vec::new()));
+    // Proved a second time it is still the factor that began it.
+    let twice = [proof(Passkey, true, true), proof(Passkey, true, false)];
+    assert_eq!(outstanding(&demands, &twice, false), Some(vec![demand(&[EmailOtp], Always)]));
+}
+
+#[test]
+fn a_demand_for_nothing_but_the_first_factor_cannot_be_satisfied() {
+    assert_eq!(outstanding(&[demand(&[Password], PerGrant)], &[proof(Password, true, true)], false), None);
+}
+
+#[test]
+fn an_earlier_proof_of_the_grant_counts_once_per_grant_but_not_for_always() {
+    let earlier = [proof(Password, false, true), proof(EmailOtp, false, false)];
+    assert_eq!(outstanding(&[demand(&[EmailOtp], PerGrant)], &earlier, false), Some(Vec::new()));
+    assert_eq!(outstanding(&[demand(&[EmailOtp], Always)], &earlier, false), Some(vec![demand(&[EmailOtp], Always)]));
+    assert_eq!(outstanding(&[demand(&[Password], PerGrant)], &earlier, true), Some(Vec::new()));
+}
+
+/// Attack case 31.
+#[test]
+fn one_kind_of_factor_never_answers_two_demands() {
+    let both = [demand(&[EmailOtp, Totp], Always), demand(&[EmailOtp, SmsOtp], Always)];
+    for mails in 1..=3 {
+        let proofs: Vec<Proof> = (0..mails).map(|_| proof(EmailOtp, true, false)).collect();
+        assert_eq!(outstanding(&both, &proofs, false).unwrap().len(), 1, "{mails}");
+    }
+    // Two demands that only one kind could answer can never both be satisfied.
+    let same = [demand(&[EmailOtp], Always), demand(&[EmailOtp], PerGrant)];
+    assert_eq!(outstanding(&same, &[], false), None);
+    assert_eq!(outstanding(&same, &[proof(EmailOtp, true, false)], false), None);
+}
+
+#[test]
+fn a_proof_goes_to_the_demand_that_has_no_other_choice() {
+    let demands = [demand(&[EmailOtp, Totp], Always), demand(&[EmailOtp], Always)];
+    let left = outstanding(&demands, &[proof(EmailOtp, true, false)], false);
+    assert_eq!(left, Some(vec![demand(&[Totp], Always)]));
+}
+
+const KINDS: [FactorKind; 5] = [Password, EmailOtp, SmsOtp, Totp, Passkey];
+
+fn demands() -> impl Strategy<Value = Vec<Demand>> {
+    let one = (prop::sample::subsequence(KINDS.to_vec(), 1..=3), prop::sample::select(vec![PerGrant, Always]))
+        .prop_map(|(any_of, frequency)| Outcome::Demand(vec![Demand { any_of, frequency }]));
+    prop::collection::vec(one, 0..=3).prop_map(|all| match all.into_iter().fold(Outcome::Allow, Outcome::and) {
+        Outcome::Demand(demands) => demands,
+        Outcome::Allow | Outcome::Deny => Vec::new(),
+    })
+}
+
+fn proofs() -> impl Strategy<Value = Vec<Proof>> {
+    prop::collection::vec((prop::sample::select(KINDS.to_vec()), any::<bool>()), 0..=4).prop_map(|drawn| {
+        drawn.into_iter().enumerate().map(|(nth, (kind, this_run))| proof(kind, this_run, nth == 0)).collect()
+    })
+}
+
+proptest! {
+    /// Demands put together by policy share no factor, so each stands or falls by itself.
+    #[test]
+    fn each_demand_is_judged_by_its_own_factors(demands in demands(), proofs in proofs(), first_counts in any::<bool>()) {
+        let begun_with = proofs.first().filter(|_| !first_counts).map(|proof| proof.kind);
+        let mut expected = Some(Vec::new());
+        for demand in &demands {
+            let any_of: Vec<FactorKind> = demand.any_of.iter().copied().filter(|kind| Some(*kind) != begun_with).collect();
+            let satisfied = proofs
+                .iter()
+                .any(|proof| any_of.contains(&proof.kind) && (proof.this_run || demand.frequency == PerGrant));
+            if satisfied {
+                continue;
+            }
+            expected = if any_of.is_empty() { None } else {
+                expected.map(|mut left| { left.push(Demand { any_of, frequency: demand.frequency }); left })
+            };
+        }
+        prop_assert_eq!(outstanding(&demands, &proofs, first_counts), expected);
+    }
+
+    /// Whoever proves one factor of each demand left, in this run, is through.
+    #[test]
+    fn what_is_left_is_enough(demands in demands(), proofs in proofs(), first_counts in any::<bool>()) {
+        if let Some(left) = outstanding(&demands, &proofs, first_counts) {
+            let mut all = proofs;
+            all.extend(left.iter().map(|demand| proof(demand.any_of[0], true, false)));
+            prop_assert_eq!(outstanding(&demands, &all, first_counts), Some(Vec::new()));
+        }
+    }
+}
