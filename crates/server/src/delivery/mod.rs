@@ -45,7 +45,7 @@ impl Channel {
 }
 
 /// A message to one person, in clear: it lives between its writing and its sealing, and again while it is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outgoing {
     /// The way it takes.
     pub channel: Channel,
@@ -53,7 +53,7 @@ pub struct Outgoing {
     pub from: String,
     /// The recipient's address or number.
     pub to: String,
-    /// The subject; for mail only.
+    /// The subject; for mail only. May hold the code.
     pub subject: String,
     /// The text. Holds the code.
     pub text: Secret<String>,
@@ -61,6 +61,12 @@ pub struct Outgoing {
     pub html: Option<Secret<String>>,
     /// The code alone, for the development outbox.
     pub code: Option<Secret<String>>,
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing").field("channel", &self.channel).finish_non_exhaustive()
+    }
 }
 
 /// The sealed form of a message.
