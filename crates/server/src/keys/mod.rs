@@ -9,7 +9,7 @@ mod sealing;
 mod signer;
 
 pub use ring::{Jwks, KeyRing, Sign};
-pub use rotation::{Overlap, Rotation, generate, missing, rotate};
+pub use rotation::{Overlap, Rotation, generate, import, missing, rotate};
 pub use sealing::MasterKey;
 pub use signer::Typ;
 

@@ -46,6 +46,22 @@ pub fn generate(
     Ok(KeyRecord { kid, alg, sealed, created: now, signs_from: now, signs_until: None, published_until: None })
 }
 
+/// A private key made elsewhere (PKCS#8, DER) as a key of `tenant` that signs from now on.
+pub fn import(
+    master: &MasterKey,
+    tenant: &TenantId,
+    alg: SigningAlg,
+    kid: &str,
+    pkcs8: &[u8],
+    now: Seconds,
+) -> Result<KeyRecord, KeyError> {
+    let sealed = master.seal(&purpose(tenant, kid), pkcs8);
+    let record =
+        KeyRecord { kid: kid.to_owned(), alg, sealed, created: now, signs_from: now, signs_until: None, published_until: None };
+    Signer::parse(&record, pkcs8)?;
+    Ok(record)
+}
+
 /// New keys for those of `algs` that no record will sign with in future. A tenant's first RS256 key is named `server`.
 pub fn missing(
     records: &[KeyRecord],
