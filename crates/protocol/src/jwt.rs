@@ -145,9 +145,10 @@ pub fn peek(token: &str) -> Result<Peeked<'_>, JwtProblem> {
     Ok(Peeked { alg, kid, typ, message, signature, claims })
 }
 
-/// Verifies a token with the keys given, for the algorithms allowed. Its claims are still to be judged.
-pub fn verify(token: &str, keys: &[VerifyingKey], allowed: &[Algorithm]) -> Result<Verified, JwtProblem> {
-    verify_peeked(peek(token)?, keys, allowed)
+/// Verifies a token with the keys given, for the algorithms allowed, and yields its claims, which are still to be judged.
+/// Where `typ` matters, see [`verify_peeked`].
+pub fn verify(token: &str, keys: &[VerifyingKey], allowed: &[Algorithm]) -> Result<Map<String, Value>, JwtProblem> {
+    verify_peeked(peek(token)?, keys, allowed).map(|verified| verified.claims)
 }
 
 /// Verifies a token already looked at.

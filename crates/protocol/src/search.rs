@@ -100,7 +100,7 @@ pub struct SortKey {
 
 /// A list query, read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Query {
+pub struct Listing {
     /// `search`.
     pub terms: Vec<Term>,
     /// `filter`.
@@ -108,11 +108,11 @@ pub struct Query {
     /// `sort`.
     pub sort: Vec<SortKey>,
     /// `count` of `pagination`: matches that are looked at in all.
-    count: Option<usize>,
+    pub count: Option<usize>,
     /// `limit`: objects of one page.
-    limit: Option<usize>,
+    pub limit: Option<usize>,
     /// `page`, from 1.
-    page: Option<usize>,
+    pub page: Option<usize>,
 }
 
 /// One page of a list.
@@ -120,11 +120,17 @@ pub struct Query {
 pub struct Page {
     /// Objects that match, on all pages.
     pub total: usize,
+    /// `count` as asked for, or the default.
+    pub count: usize,
+    /// Objects of a page at most.
+    pub limit: usize,
+    /// Which page, from 1.
+    pub page: usize,
     /// The objects of this page.
     pub items: Vec<Value>,
 }
 
-impl Query {
+impl Listing {
     /// Reads the query of a list that may be searched and sorted by `names` (one ending in `/*` stands for anything below).
     ///
     /// A query that was sent unencoded falls apart at its `&`: parameters that are called like one of the names are then further
@@ -133,26 +139,26 @@ impl Query {
     /// # Errors
     /// What is wrong with the query.
     pub fn read(query: &Form, names: &[&str]) -> Result<Self, SearchProblem> {
-        let mut read = Self::default();
+        let mut listing = Self::default();
         let mut search = String::new();
         for (name, value) in query.pairs() {
             match name {
                 "search" => append(&mut search, value),
-                "filter" => read.projection = parse::read_projection(value)?,
-                "sort" => read.sort.extend(parse::read_sort(value, names)?),
-                "pagination" => read.read_paging(value)?,
-                "count" | "page" | "limit" if !value.is_empty() => read.read_paging(&format!("{name}={value}"))?,
+                "filter" => listing.projection = parse::read_projection(value)?,
+                "sort" => listing.sort.extend(parse::read_sort(value, names)?),
+                "pagination" => listing.read_paging(value)?,
+                "count" | "page" | "limit" if !value.is_empty() => listing.read_paging(&format!("{name}={value}"))?,
                 _ if is_known(name.trim_end_matches(['!', '<', '>', ' ']), names) => {
                     append(&mut search, &format!("{name}={value}"));
                 }
                 _ => {}
             }
         }
-        read.terms = parse::read_terms(&search, names)?;
-        if read.sort.len() > parse::MAX_SORT {
+        listing.terms = parse::read_terms(&search, names)?;
+        if listing.sort.len() > parse::MAX_SORT {
             return Err(SearchProblem::TooLong);
         }
-        Ok(read)
+        Ok(listing)
     }
 
     fn read_paging(&mut self, text: &str) -> Result<(), SearchProblem> {
@@ -172,7 +178,7 @@ impl Query {
     }
 
     /// The text a member must be equal to, if the query says so: for a look-up by index before the rest is compared.
-    pub fn equals(&self, name: &str) -> Option<&str> {
+    pub fn wanted(&self, name: &str) -> Option<&str> {
         self.terms.iter().find_map(|term| match &term.literal {
             Literal::Text(text) if term.name == name && term.operator == Operator::Equal => Some(text.as_str()),
             _ => None,
@@ -184,19 +190,23 @@ impl Query {
         self.terms.iter().all(|term| term.holds(object))
     }
 
-    /// `count` as asked for, or the default.
-    pub fn count(&self) -> usize {
-        self.count.unwrap_or(DEFAULT_LIMIT)
-    }
-
-    /// Objects of one page at most.
-    pub fn limit(&self) -> usize {
-        self.limit.or(self.count).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)
-    }
-
-    /// Which page, from 1.
-    pub fn page(&self) -> usize {
-        self.page.unwrap_or(1)
+    /// Searches, sorts, cuts the page out, and leaves only the members asked for.
+    pub fn apply(&self, objects: Vec<Value>) -> Page {
+        let mut found: Vec<Value> = objects.into_iter().filter(|object| self.matches(object)).collect();
+        if !self.sort.is_empty() {
+            found.sort_by(|a, b| self.compare(a, b));
+        }
+        let total = found.len();
+        let limit = self.limit.or(self.count).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+        let page = self.page.unwrap_or(1);
+        let items = found
+            .into_iter()
+            .take(self.count.unwrap_or(usize::MAX))
+            .skip((page - 1).saturating_mul(limit))
+            .take(limit)
+            .map(|object| self.projection.project(object))
+            .collect();
+        Page { total, count: self.count.unwrap_or(DEFAULT_LIMIT), limit, page, items }
     }
 
     fn compare(&self, a: &Value, b: &Value) -> Ordering {
@@ -214,23 +224,6 @@ impl Query {
             .find(|order| order.is_ne())
             .unwrap_or(Ordering::Equal)
     }
-}
-
-/// Searches, sorts, cuts the page out, and leaves only the members asked for.
-pub fn run(query: &Query, objects: Vec<Value>) -> Page {
-    let mut found: Vec<Value> = objects.into_iter().filter(|object| query.matches(object)).collect();
-    if !query.sort.is_empty() {
-        found.sort_by(|a, b| query.compare(a, b));
-    }
-    let total = found.len();
-    let items = found
-        .into_iter()
-        .take(query.count.unwrap_or(usize::MAX))
-        .skip((query.page() - 1).saturating_mul(query.limit()))
-        .take(query.limit())
-        .map(|object| query.projection.project(object))
-        .collect();
-    Page { total, items }
 }
 
 impl Term {

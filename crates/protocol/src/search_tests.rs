@@ -5,13 +5,13 @@ use serde_json::json;
 
 const NAMES: [&str; 7] = ["name", "userId", "enabled", "type", "size", "attributes/*", "references/authenticatorId"];
 
-fn read(query: &str) -> Result<Query, SearchProblem> {
-    Query::read(&Form::parse(query.as_bytes()).unwrap(), &NAMES)
+fn read(query: &str) -> Result<Listing, SearchProblem> {
+    Listing::read(&Form::parse(query.as_bytes()).unwrap(), &NAMES)
 }
 
-fn search(text: &str) -> Result<Query, SearchProblem> {
+fn search(text: &str) -> Result<Listing, SearchProblem> {
     let form = Form::from_pairs([("search".to_owned(), text.to_owned())]);
-    Query::read(&form, &NAMES)
+    Listing::read(&form, &NAMES)
 }
 
 fn term(name: &str, operator: Operator, literal: Literal) -> Term {
@@ -32,7 +32,7 @@ fn objects() -> Vec<Value> {
 }
 
 fn found(query: &str) -> Vec<String> {
-    let page = run(&read(query).unwrap(), objects());
+    let page = read(query).unwrap().apply(objects());
     page.items.iter().map(|item| item["name"].as_str().unwrap_or("-").to_owned()).collect()
 }
 
@@ -57,14 +57,14 @@ fn the_sdk_s_search_reads_encoded_and_unencoded_alike() {
         "search=name = \"Cloud Directory\"",
     ] {
         let listing = read(query).unwrap();
-        assert_eq!(listing.equals("name"), Some("Cloud Directory"), "{query}");
+        assert_eq!(listing.wanted("name"), Some("Cloud Directory"), "{query}");
     }
     assert_eq!(
         read("search=enabled!=true").unwrap().terms,
         [term("enabled", Operator::Different, Literal::Bool(true))]
     );
     assert_eq!(read("search=name=%22a%22&enabled!=true").unwrap().terms.len(), 2);
-    assert_eq!(read("").unwrap(), Query::default());
+    assert_eq!(read("").unwrap(), Listing::default());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn every_operator_is_read_and_judged() {
         ("name=\"\"", ""),
     ] {
         let names: String =
-            run(&search(query).unwrap(), objects()).items.iter().map(|i| i["name"].as_str().unwrap()).collect();
+            search(query).unwrap().apply(objects()).items.iter().map(|i| i["name"].as_str().unwrap()).collect();
         assert_eq!(names, expected, "{query}");
     }
 }
@@ -137,8 +137,8 @@ fn what_is_not_in_the_language_is_refused() {
 
 #[test]
 fn quotes_and_ampersands_may_stand_in_texts() {
-    assert_eq!(search(r#"name = "a \"b\" & c\\d""#).unwrap().equals("name"), Some(r#"a "b" & c\d"#));
-    assert_eq!(search("name=\"é\"").unwrap().equals("name"), Some("é"));
+    assert_eq!(search(r#"name = "a \"b\" & c\\d""#).unwrap().wanted("name"), Some(r#"a "b" & c\d"#));
+    assert_eq!(search("name=\"é\"").unwrap().wanted("name"), Some("é"));
 }
 
 #[test]
@@ -156,17 +156,15 @@ fn sorting_is_stable_and_puts_the_missing_last() {
 
 #[test]
 fn pages_are_cut_and_bounded() {
-    let page = |query: &str| run(&read(query).unwrap(), objects());
+    let page = |query: &str| read(query).unwrap().apply(objects());
     let all = page("");
-    let plain = read("").unwrap();
-    assert_eq!((plain.count(), plain.limit(), plain.page()), (200, 200, 1));
-    assert_eq!((all.total, all.items.len()), (4, 4));
+    assert_eq!((all.total, all.count, all.limit, all.page, all.items.len()), (4, 200, 200, 1, 4));
     assert_eq!(found("sort=name&pagination=count%3D10%26page%3D2%26limit%3D3"), ["d"]);
     assert_eq!(found("sort=name&pagination=count=10&page=2&limit=3"), ["d"], "sent unencoded");
     assert_eq!(found("sort=name&pagination=count%3D3%26limit%3D2%26page%3D2"), ["c"]);
     assert_eq!(page("pagination=page%3D999999999").items.len(), 0);
     let huge = page("pagination=count%3D999999999%26limit%3D999999999");
-    assert_eq!((read("pagination=limit%3D999999999").unwrap().limit(), huge.items.len()), (MAX_LIMIT, 4));
+    assert_eq!((huge.limit, huge.items.len()), (MAX_LIMIT, 4));
     for bad in [
         "count%3D0",
         "page%3D0",
@@ -184,7 +182,7 @@ fn pages_are_cut_and_bounded() {
 
 #[test]
 fn members_are_chosen_or_left_out() {
-    let first = |query: &str| run(&read(query).unwrap(), objects()).items.remove(0);
+    let first = |query: &str| read(query).unwrap().apply(objects()).items.remove(0);
     assert_eq!(
         first("filter=name,attributes/emailAddress,absent"),
         json!({"name": "b", "attributes": {"emailAddress": "x@a.test"}})
@@ -204,8 +202,8 @@ proptest! {
         for value in [&any, &close] {
             for parameter in ["search", "filter", "sort", "pagination", "count", "name"] {
                 let form = Form::from_pairs([(parameter.to_owned(), value.clone())]);
-                if let Ok(listing) = Query::read(&form, &NAMES) {
-                    prop_assert!(run(&listing, objects()).items.len() <= 4);
+                if let Ok(listing) = Listing::read(&form, &NAMES) {
+                    prop_assert!(listing.apply(objects()).items.len() <= 4);
                 }
             }
         }
@@ -215,7 +213,7 @@ proptest! {
     fn a_quoted_text_reads_back(value in ".{0,40}") {
         let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
         let listing = search(&format!("name=\"{quoted}\"")).unwrap();
-        prop_assert_eq!(listing.equals("name"), Some(value.as_str()));
+        prop_assert_eq!(listing.wanted("name"), Some(value.as_str()));
         let object = json!({"name": value});
         prop_assert!(listing.matches(&object));
     }
@@ -233,7 +231,7 @@ proptest! {
         let list: Vec<Value> = (0..total).map(|n| json!({"size": n})).collect();
         let mut seen = Vec::new();
         for page in 1..=total.div_ceil(limit).max(1) {
-            seen.extend(run(&Query { limit: Some(limit), page: Some(page), ..Query::default() }, list.clone()).items);
+            seen.extend(Listing { limit: Some(limit), page: Some(page), ..Listing::default() }.apply(list.clone()).items);
         }
         prop_assert_eq!(seen, list);
     }
