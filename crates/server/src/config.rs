@@ -26,7 +26,7 @@ pub struct Config {
     pub database: Database,
     /// The file with the master key; none only in development.
     pub master_key_file: Option<PathBuf>,
-    /// Health, metrics and traces.
+    /// Health and metrics.
     pub observe: Observe,
     /// Logging.
     pub log: Log,
@@ -121,13 +121,11 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// `[observe]`: health, metrics and traces.
+/// `[observe]`: health and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observe {
     /// The listener of `/healthz`, `/readyz` and `/metrics`; none switches them off.
     pub listen: Option<SocketAddr>,
-    /// Where traces are sent (OTLP over HTTP); needs a build with the feature `otel`.
-    pub otlp_endpoint: Option<String>,
 }
 
 /// `[log]`: what is logged and how.
@@ -277,12 +275,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         Reader::path,
         "name a file with 32 random bytes; make one with `head -c 32 /dev/urandom | base64 > master.key`",
     );
-    let observe = Observe {
-        listen: reader.parsed("observe.listen", ADDRESS),
-        otlp_endpoint: reader.checked("observe.otlp_endpoint", URL, |text| {
-            (text.starts_with("http://") || text.starts_with("https://")).then(|| text.to_owned())
-        }),
-    };
+    let observe = Observe { listen: reader.parsed("observe.listen", ADDRESS) };
     let log = Log {
         format: reader
             .choice("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])
@@ -383,7 +376,6 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net
 const ADDRESS: Wanted =
     Wanted { what: "an address with a port", fix: r#"write it as "127.0.0.1:8400" or "[::]:8400""# };
 const NETWORK: Wanted = Wanted { what: "a network", fix: r#"write each as "10.0.0.0/8" or "2001:db8::/32""# };
-const URL: Wanted = Wanted { what: "an HTTP URL", fix: r#"write it as "http://127.0.0.1:4318/v1/traces""# };
 const LEVEL: Wanted =
     Wanted { what: "a log level", fix: r#"write "info", "debug" or directives as "info,countersign::request=debug""# };
 const HOST: Wanted = Wanted { what: "a host name", fix: r#"write each as "keys.example.test""# };

@@ -58,7 +58,6 @@ fn every_key_can_be_set() {
         master_key_file = "/keys/master"
         [observe]
         listen = "127.0.0.1:9400"
-        otlp_endpoint = "http://127.0.0.1:4318/v1/traces"
         [log]
         format = "text"
         level = "info,countersign::request=debug"
