@@ -12,12 +12,14 @@ use crate::listen::{self, Certificates, Settings};
 use crate::{health, jobs, logging, router};
 
 pub(super) fn run(command: &Configured) -> Result<(), Failure> {
-    let config = command.load()?;
+    let mut config = command.load()?;
     logging::start(&config.log)?;
     let runtime = listen::runtime(config.server.threads).map_err(Failure::Runtime)?;
     runtime.block_on(async {
         // The port first: two servers on one machine are noticed before either touches the database.
         let listener = bind(config.server.listen).await?;
+        // With port 0 the system chose one; from here on the configuration names it.
+        config.server.listen = listener.local_addr().unwrap_or(config.server.listen);
         let ground = Ground::open(&config, false).await?;
         let app = App::build(config, ground, false).await?;
         tracing::info!(listen = %app.config.server.listen, version = env!("CARGO_PKG_VERSION"), "serving");

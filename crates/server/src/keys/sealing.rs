@@ -156,7 +156,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16);
     text.as_bytes()
         .chunks(2)
-        .map(|pair| Some(u8::try_from(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?).ok()?))
+        .map(|pair| u8::try_from(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?).ok())
         .collect()
 }
 
