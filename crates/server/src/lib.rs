@@ -1,9 +1,29 @@
 //! The server: everything of Countersign that touches the world.
 
 pub mod address;
+pub mod app;
+pub mod call;
 pub mod config;
+pub mod delivery;
+pub mod dev;
+pub mod directory;
+pub mod doors;
+pub mod fault;
+pub mod geo;
 pub mod hashing;
+pub mod health;
+pub mod jobs;
 pub mod keys;
+pub mod keys_of;
+pub mod listen;
+pub mod logging;
+pub mod metrics;
+pub mod oauth;
+pub mod outbound;
 pub mod policy_document;
+pub mod reply;
+pub mod router;
 pub mod secret;
+pub mod signin;
+pub mod tokens;
 pub mod world;

@@ -13,12 +13,20 @@ const FOLLOW: Duration = Duration::from_millis(250);
 
 /// How often expired rows are looked for, and how many go in one batch.
 const SWEEP: Duration = Duration::from_secs(10);
-const BATCH: u32 = 500;
+const BATCH: i64 = 500;
+
+/// How long decision records are kept, seconds.
+const KEEP_RECORDS: i64 = 90 * 86_400;
 
 /// Starts every job. They end when the set is dropped.
 pub fn start(app: &App) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    jobs.spawn(outbox::run(app.clone()));
+    let worker = outbox::Worker {
+        store: app.store.clone(),
+        delivery: std::sync::Arc::clone(&app.delivery),
+        world: app.world.clone(),
+    };
+    jobs.spawn(worker.run(std::future::pending()));
     jobs.spawn(follow(app.clone()));
     jobs.spawn(sweep(app.clone()));
     jobs
@@ -44,13 +52,16 @@ async fn sweep(app: App) {
         tick.tick().await;
         loop {
             match app.store.sweep(app.world.now(), BATCH).await {
-                Ok(swept) if swept >= u64::from(BATCH) => tokio::task::yield_now().await,
+                Ok(swept) if swept >= BATCH.unsigned_abs() => tokio::task::yield_now().await,
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "expired rows could not be removed");
                     break;
                 }
             }
+        }
+        if let Err(error) = app.store.forget_records(app.world.now() - KEEP_RECORDS, BATCH).await {
+            tracing::warn!(%error, "old decision records could not be removed");
         }
     }
 }

@@ -1,0 +1,195 @@
+//! One place of wiring: everything a request may need, built once.
+
+use std::sync::Arc;
+
+use store::{Store, StoreConfig};
+
+use crate::config::{Config, Database};
+use crate::delivery::{Delivery, DevOutbox, Smtp, SmtpConfig};
+use crate::directory::Directories;
+use crate::geo::Geo;
+use crate::hashing::Hashing;
+use crate::keys::MasterKey;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
+use crate::world::World;
+
+/// Everything a request may need. Cheap to clone; passed as axum's state.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of [`App`].
+pub struct Parts {
+    /// Records.
+    pub store: Store,
+    /// The tenants' configuration, as of the last change.
+    pub directories: Directories,
+    /// Clock and randomness.
+    pub world: World,
+    /// Seals what is stored and keys what is hashed.
+    pub master: Arc<MasterKey>,
+    /// Password hashing on threads of its own.
+    pub hashing: Hashing,
+    /// Delivers what the outbox holds.
+    pub delivery: Arc<Delivery>,
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// Fetches what others publish.
+    pub outbound: Outbound,
+    /// Where addresses are, when a database is configured.
+    pub geo: Geo,
+    /// Configuration of this process.
+    pub config: Arc<Config>,
+    /// Development mode: `/dev` exists, codes are printed.
+    pub dev: bool,
+}
+
+impl App {
+    /// Wires the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The master key cannot be read or made.
+    #[error("the master key cannot be used")]
+    Key(#[source] crate::keys::KeyError),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Store(#[from] store::StoreError),
+    /// The directory in the database cannot be read.
+    #[error("the tenants in the database cannot be read")]
+    Directory(#[from] crate::directory::DirectoryError),
+    /// The hashing threads cannot be started.
+    #[error("the password hashing threads cannot be started")]
+    Hashing(#[source] std::io::Error),
+    /// Mail is configured but cannot be used.
+    #[error("mail cannot be set up")]
+    Mail(#[from] crate::delivery::SmtpError),
+    /// The geographic database cannot be read.
+    #[error("the geographic database `{path}` cannot be read")]
+    Geo {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: maxminddb::MaxMindDbError,
+    },
+    /// The outbound client cannot be set up.
+    #[error("outbound requests cannot be set up")]
+    Outbound(#[source] crate::outbound::OutboundError),
+    /// A file that configuration names cannot be read.
+    #[error("`{path}` cannot be read")]
+    File {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What every command needs before it can touch records: the database and the keys to what is sealed in it.
+pub struct Ground {
+    /// Records.
+    pub store: Store,
+    /// The master key.
+    pub master: Arc<MasterKey>,
+    /// Password hashing.
+    pub hashing: Hashing,
+    /// Clock and randomness.
+    pub world: World,
+}
+
+impl Ground {
+    /// Opens the database and the master key. In development mode a missing master key is made.
+    ///
+    /// # Errors
+    /// One of them cannot be had.
+    pub async fn open(config: &Config, dev: bool) -> Result<Self, StartError> {
+        let master = match &config.master_key_file {
+            Some(path) if dev && !path.exists() => {
+                if let Some(directory) = path.parent() {
+                    std::fs::create_dir_all(directory)
+                        .map_err(|source| StartError::File { path: directory.display().to_string(), source })?;
+                }
+                MasterKey::create_file(path).map_err(StartError::Key)?
+            }
+            Some(path) => MasterKey::from_file(path).map_err(StartError::Key)?,
+            None => MasterKey::generate(),
+        };
+        let store = open_store(&config.database).await?;
+        let hashing = Hashing::start(config.hashing.clone()).map_err(StartError::Hashing)?;
+        Ok(Self { store, master: Arc::new(master), hashing, world: World::real() })
+    }
+}
+
+async fn open_store(database: &Database) -> Result<Store, StartError> {
+    let config = match database {
+        Database::Temporary => return Ok(Store::temporary()?),
+        Database::Sqlite(path) => StoreConfig::Sqlite { path: path.clone() },
+        Database::Postgres { url, password_file, pool, ca } => {
+            let mut url = url.clone();
+            if let Some(path) = password_file {
+                let password = std::fs::read_to_string(path)
+                    .map_err(|source| StartError::File { path: path.display().to_string(), source })?;
+                let encoded = percent_encoding::utf8_percent_encode(
+                    password.trim_end_matches(['\r', '\n']),
+                    percent_encoding::NON_ALPHANUMERIC,
+                )
+                .to_string();
+                let joint = if url.contains('?') { '&' } else { '?' };
+                url = format!("{url}{joint}password={encoded}");
+            }
+            StoreConfig::Postgres { url, pool: *pool, tls_ca: ca.clone() }
+        }
+    };
+    Ok(Store::open(&config).await?)
+}
+
+impl App {
+    /// Builds the process on its ground: reads the directory, sets up delivery and everything outbound.
+    ///
+    /// # Errors
+    /// A part cannot be set up.
+    pub async fn build(config: Config, ground: Ground, dev: bool) -> Result<Self, StartError> {
+        let Ground { store, master, hashing, world } = ground;
+        let directories = Directories::load(store.clone(), Arc::clone(&master)).await?;
+        let delivery = match &config.mail {
+            _ if dev => Delivery::dev(Arc::clone(&master), DevOutbox::new()),
+            Some(mail) => Delivery::smtp(Arc::clone(&master), Smtp::open(&SmtpConfig::of(mail, config.outbound.ca.as_deref()))?),
+            None => Delivery::nowhere(Arc::clone(&master)),
+        };
+        let geo = match &config.geo_database {
+            Some(path) => Geo::open(path)
+                .map_err(|source| StartError::Geo { path: path.display().to_string(), source })?,
+            None => Geo::none(),
+        };
+        let outbound = Outbound::new(&config.outbound).map_err(StartError::Outbound)?;
+        let metrics = Arc::new(Metrics::new(&crate::router::paths()));
+        Ok(Self::new(Parts {
+            store,
+            directories,
+            world,
+            master,
+            hashing,
+            delivery: Arc::new(delivery),
+            metrics,
+            outbound,
+            geo,
+            config: Arc::new(config),
+            dev,
+        }))
+    }
+}

@@ -1,0 +1,23 @@
+//! What only development mode has: what was sent, shown to whoever asks.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::reply;
+
+/// `GET /dev/outbox`: whose messages are wanted.
+#[derive(Deserialize)]
+pub struct Wanted {
+    to: Option<String>,
+}
+
+/// What was sent, oldest first, as a JSON array of `{channel, to, code, text, time}`.
+pub async fn outbox(State(app): State<App>, Query(wanted): Query<Wanted>) -> Response {
+    match app.delivery.dev_outbox() {
+        Some(outbox) => reply::json(StatusCode::OK, &outbox.list(wanted.to.as_deref())),
+        None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}

@@ -1,0 +1,194 @@
+//! What a person has enrolled and what the tenant offers (vendor page §2.9).
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use engine::FactorKind;
+use protocol::records::{Enrolment, EnrolmentId, UserId};
+use protocol::search::Listing;
+use serde_json::{Map, Value, json};
+
+use super::caller::{Caller, authenticate};
+use super::refusal::Refusal;
+use super::wire;
+use crate::app::App;
+use crate::call::Call;
+use crate::policy_document::factor_name;
+use crate::reply;
+
+/// Names an enrolment may be searched, sorted and filtered by.
+const NAMES: [&str; 11] = [
+    "id",
+    "userId",
+    "type",
+    "subType",
+    "created",
+    "updated",
+    "attempted",
+    "enabled",
+    "validated",
+    "attributes",
+    "references",
+];
+
+const MAY_READ: [&str; 3] = ["readEnrollMFAMethod", "readEnrollMFAMethodAnyUser", "manageEnrollMFAMethodAnyUser"];
+
+/// Answers a list: searched, sorted, filtered and paged as the query says, under the member `name`.
+///
+/// # Errors
+/// The query is not in form, or names what does not exist.
+pub fn list(call: &Call, name: &str, all: Vec<Value>, names: &[&str]) -> Result<Response, Refusal> {
+    let raw = call.query().map_err(|_| Refusal::Malformed("The query is not in form."))?;
+    let query = Listing::read(&raw, names).map_err(|_| Refusal::Malformed("The search is not in form."))?;
+    let page = query.apply(all);
+    let mut body = Map::new();
+    body.insert("total".to_owned(), json!(page.total));
+    body.insert(name.to_owned(), json!(page.items));
+    body.insert("count".to_owned(), json!(page.count));
+    body.insert("limit".to_owned(), json!(page.limit));
+    body.insert("page".to_owned(), json!(page.page));
+    Ok(reply::json(StatusCode::OK, &body))
+}
+
+/// Whose enrolments the caller may see: their own, or, with the entitlement for any user, those of the one named in the search.
+async fn visible(app: &App, call: &Call) -> Result<Vec<Enrolment>, Refusal> {
+    let caller = authenticate(app, call).await?;
+    caller.demand(&MAY_READ)?;
+    let user = match (caller.subject(), &caller) {
+        (Some(subject), _) => Some(UserId::from(subject)),
+        (None, Caller::Token { .. }) => named(call)?,
+        (None, Caller::SignIn(_)) => return Err(Refusal::Forbidden),
+    };
+    match user {
+        Some(user) => Ok(app.store.enrolments(&call.tenant.tenant.id, &user).await?),
+        None => Err(Refusal::Malformed("The search must name a userId.")),
+    }
+}
+
+/// The user a search names.
+fn named(call: &Call) -> Result<Option<UserId>, Refusal> {
+    let raw = call.query().map_err(|_| Refusal::Malformed("The query is not in form."))?;
+    let query = Listing::read(&raw, &NAMES).map_err(|_| Refusal::Malformed("The search is not in form."))?;
+    Ok(query.wanted("userId").map(UserId::from))
+}
+
+fn shown(all: &[Enrolment], keep: impl Fn(FactorKind) -> bool) -> Vec<Value> {
+    all.iter().filter(|one| FactorKind::parse(&one.kind).is_some_and(&keep)).filter_map(wire::enrolment).collect()
+}
+
+/// `GET /v2.0/factors`: every enrolment.
+pub async fn all(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
+    let enrolments = visible(&app, &call).await?;
+    list(&call, "factors", shown(&enrolments, |_| true), &NAMES)
+}
+
+/// `GET /v2.0/factors/{kind}`: those of one kind.
+pub async fn of_kind(
+    State(app): State<App>,
+    Path(kind): Path<String>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let wanted = listed_kind(&kind)?;
+    let enrolments = visible(&app, &call).await?;
+    list(&call, factor_name(wanted), shown(&enrolments, |one| one == wanted), &NAMES)
+}
+
+/// `GET /v2.0/factors/fido2/registrations`.
+pub async fn registrations(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
+    let enrolments = visible(&app, &call).await?;
+    list(&call, "fido2", shown(&enrolments, |one| one == FactorKind::Passkey), &NAMES)
+}
+
+fn listed_kind(name: &str) -> Result<FactorKind, Refusal> {
+    match name {
+        "totp" => Ok(FactorKind::Totp),
+        "questions" => Ok(FactorKind::Questions),
+        other => wire::code_kind(other),
+    }
+}
+
+/// `GET /v2.0/factors/{kind}/{id}`: one enrolment.
+pub async fn one(
+    State(app): State<App>,
+    Path((kind, id)): Path<(String, String)>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let wanted = listed_kind(&kind)?;
+    read_one(&app, &call, wanted, &id).await
+}
+
+/// `GET /v2.0/factors/totp/{id}`: one enrolment.
+pub async fn one_totp(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    read_one(&app, &call, FactorKind::Totp, &id).await
+}
+
+async fn read_one(app: &App, call: &Call, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
+    let caller = authenticate(app, call).await?;
+    caller.demand(&MAY_READ)?;
+    if matches!(caller, Caller::SignIn(_)) && caller.subject().is_none() {
+        return Err(Refusal::Forbidden);
+    }
+    let found = app.store.enrolment(&call.tenant.tenant.id, &EnrolmentId::from(id)).await?;
+    let own = |one: &Enrolment| caller.subject().is_none_or(|subject| subject == one.user.as_str());
+    let found = found.filter(|one| one.kind == kind.as_str()).filter(own).ok_or(Refusal::NotFound)?;
+    let shown = wire::enrolment(&found).ok_or(Refusal::NotFound)?;
+    Ok(reply::json(StatusCode::OK, &shown))
+}
+
+/// `GET /v2.0/factors/discover`: what the tenant offers.
+pub async fn discover(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
+    authenticate(&app, &call).await?;
+    Ok(reply::json(StatusCode::OK, &offered(&call)))
+}
+
+/// `GET /v2.0/factors/discover/{kind}`: one of them.
+pub async fn discover_one(
+    State(app): State<App>,
+    Path(kind): Path<String>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    authenticate(&app, &call).await?;
+    let mut all = offered(&call);
+    let one = all.remove(&kind).ok_or(Refusal::NotFound)?;
+    Ok(reply::json(StatusCode::OK, &json!({ kind: one })))
+}
+
+fn offered(call: &Call) -> Map<String, Value> {
+    let settings = &call.tenant.tenant.settings;
+    let mut all = Map::new();
+    all.insert(
+        "emailotp".to_owned(),
+        json!({
+            "path": "/v2.0/factors/emailotp",
+            "enabled": settings.email_otp.enabled,
+            "allowlist": settings.email_otp.allowlist,
+            "denylist": settings.email_otp.denylist,
+        }),
+    );
+    let parties: Vec<Value> = call
+        .tenant
+        .relying_parties
+        .iter()
+        .filter(|party| party.enabled)
+        .map(|party| json!({ "id": party.id, "rpId": party.rp_id, "origins": party.origins, "displayName": party.name }))
+        .collect();
+    all.insert(
+        "fido2".to_owned(),
+        json!({ "path": "/v2.0/factors/fido2", "enabled": settings.fido2_enabled, "relyingParties": parties }),
+    );
+    for (name, enabled) in [
+        ("qr", false),
+        ("questions", false),
+        ("signatures", false),
+        ("smsotp", settings.sms_otp.enabled),
+        ("voiceotp", settings.voice_otp.enabled),
+    ] {
+        all.insert(name.to_owned(), json!({ "path": format!("/v2.0/factors/{name}"), "enabled": enabled }));
+    }
+    all.insert(
+        "totp".to_owned(),
+        json!({ "path": "/v2.0/factors/totp", "enabled": settings.totp.enabled, "enrollments": 1 }),
+    );
+    all.insert("restrictions".to_owned(), json!({ "reqFactors": 0, "appliedOn": "", "deadline": "", "appliedToIDS": [] }));
+    all
+}

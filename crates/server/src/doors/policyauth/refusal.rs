@@ -1,0 +1,187 @@
+//! The errors of the factor APIs: `{"messageId","messageDescription"}` and nothing else (vendor page §5).
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use engine::NotNow;
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::oauth::refused::Refused;
+use crate::reply;
+use crate::signin::Failure;
+use crate::signin::factors::{Cause, Unusable};
+
+/// A no of a factor API.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The token is missing, unknown, expired or superseded.
+    BadToken,
+    /// The token does not allow this.
+    Forbidden,
+    /// No such thing, or no longer.
+    NotFound,
+    /// No such verification, or no longer pending.
+    NoVerification,
+    /// The body or query is not in form.
+    Malformed(&'static str),
+    /// The password is wrong, or nobody has this name.
+    WrongPassword,
+    /// The code or ceremony was not accepted.
+    NotAccepted {
+        /// The tenant's status for it.
+        status: u16,
+    },
+    /// The code came too late.
+    TooLate,
+    /// The correlation has characters it may not have.
+    BadCorrelation,
+    /// Too many messages.
+    TooManyMessages,
+    /// The factor is switched off in the tenant.
+    SwitchedOff,
+    /// It cannot be done with this input.
+    Unusable(&'static str),
+    /// Another request took the step first.
+    Overtaken,
+    /// Too much to do.
+    Busy(u64),
+    /// The server's own failure.
+    Fault(Fault),
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "messageId")]
+    id: &'a str,
+    #[serde(rename = "messageDescription")]
+    description: &'a str,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut retry = None;
+        let (status, id, description) = match &self {
+            Self::BadToken => {
+                (StatusCode::UNAUTHORIZED, "CSIAK9999E", "The access token is missing, not valid or no longer valid.")
+            }
+            Self::Forbidden => {
+                (StatusCode::FORBIDDEN, "CSIAK4300E", "The access token does not allow this operation.")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "CSIAG0605E", "The resource was not found."),
+            Self::NoVerification => (StatusCode::NOT_FOUND, "CSIBN0028E", "The verification was not found."),
+            Self::Malformed(what) => (StatusCode::BAD_REQUEST, "CSIAG5401E", *what),
+            Self::WrongPassword => {
+                (StatusCode::BAD_REQUEST, "CSIBH0044E", "The user name or the password is not correct.")
+            }
+            Self::NotAccepted { status } => (
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
+                "CSIBN0021E",
+                "The verification attempt was not accepted.",
+            ),
+            Self::TooLate => (StatusCode::BAD_REQUEST, "CSIBN0025E", "The code is not valid or has expired."),
+            Self::BadCorrelation => {
+                (StatusCode::BAD_REQUEST, "CSIBN0018E", "The correlation may hold only letters and digits.")
+            }
+            Self::TooManyMessages => {
+                (StatusCode::BAD_REQUEST, "CSIBN0081E", "Too many messages were sent. Try again later.")
+            }
+            Self::SwitchedOff => {
+                (StatusCode::NOT_IMPLEMENTED, "CSIBN9998E", "The factor is not enabled for this tenant.")
+            }
+            Self::Unusable(what) => (StatusCode::BAD_REQUEST, "CSIBN9999E", *what),
+            Self::Overtaken => {
+                (StatusCode::CONFLICT, "CSIBN9997E", "Another request changed this sign-in first. Read it again.")
+            }
+            Self::Busy(seconds) => {
+                retry = Some(*seconds);
+                (StatusCode::SERVICE_UNAVAILABLE, "CSIAH9997E", "Too many sign-ins at once. Try again shortly.")
+            }
+            Self::Fault(fault) => {
+                fault.log();
+                retry = fault.unavailable.then_some(1);
+                let (status, _) = reply::fault_status(fault);
+                (status, "CSIAH9998E", "The server could not complete the request.")
+            }
+        };
+        reply::retry_after(reply::json(status, &Body { id, description }), retry)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<store::StoreError> for Refusal {
+    fn from(error: store::StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<crate::keys::KeyError> for Refusal {
+    fn from(error: crate::keys::KeyError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Fault(fault) => Self::Fault(fault),
+            Refused::Busy(busy) => Self::Busy(busy.retry_after),
+            Refused::Rejected(_) | Refused::Denied { .. } => Self::BadToken,
+        }
+    }
+}
+
+impl Refusal {
+    /// Spells what the driver says. `status` is the tenant's status of a wrong code.
+    pub fn of(failure: Failure, status: u16) -> Self {
+        match failure {
+            Failure::NotNow(NotNow::NotAllowed { .. } | NotNow::OtherPerson) => Self::Forbidden,
+            Failure::NotNow(NotNow::NoChallenge) => Self::NoVerification,
+            Failure::NotNow(NotNow::Expired | NotNow::Closed | NotNow::WrongReceipt | NotNow::OutOfTurn) => {
+                Self::BadToken
+            }
+            Failure::Stale => Self::Overtaken,
+            Failure::Wrong(cause) => Self::wrong(cause, status),
+            Failure::Busy(busy) => Self::Busy(busy.retry_after),
+            Failure::TooManyMessages => Self::TooManyMessages,
+            Failure::Unusable(Unusable::BadCorrelation) => Self::BadCorrelation,
+            Failure::Unusable(Unusable::SwitchedOff) => Self::SwitchedOff,
+            Failure::Unusable(Unusable::BadUserVerification) => {
+                Self::Malformed("The member userVerification is not valid.")
+            }
+            Failure::Unusable(_) => Self::Unusable("The verification cannot be started with this input."),
+            Failure::Fault(fault) => Self::Fault(fault),
+        }
+    }
+
+    fn wrong(cause: Cause, status: u16) -> Self {
+        match cause {
+            Cause::WrongPassword => Self::WrongPassword,
+            Cause::Expired => Self::TooLate,
+            Cause::NotPending => Self::NoVerification,
+            Cause::Right
+            | Cause::Resting
+            | Cause::Inactive
+            | Cause::WrongCode
+            | Cause::NoTriesLeft
+            | Cause::Replayed
+            | Cause::Disabled
+            | Cause::Unreadable
+            | Cause::Malformed
+            | Cause::UnknownCredential
+            | Cause::ForeignCredential
+            | Cause::WrongCeremony
+            | Cause::WrongOrigin
+            | Cause::NotPresent
+            | Cause::NotVerified
+            | Cause::BadSignature
+            | Cause::CounterWentBack
+            | Cause::BackupChanged
+            | Cause::NotAccepted => Self::NotAccepted { status },
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`: the presentation of a factor assertion of ours (vendor page
+//! §2.5), or an ordinary assertion of a trusted issuer (RFC 7523, vendor page §4.6).
+
+use engine::{Prior, Refusal};
+use protocol::client_auth::audience_is_within;
+use protocol::oauth_error::{OAuthCode, Rejection};
+use protocol::records::{GrantId, TrustedIssuer, User, UserId};
+use protocol::time_claims::check_times;
+use serde_json::{Map, Value};
+use store::{Change, CommitError};
+
+use super::super::client::accepted_audiences;
+use super::super::context;
+use super::super::person;
+use super::super::refused::Refused;
+use super::super::token::{Answer, TokenRequest};
+use super::resume::{self, scope_asked};
+use crate::doors::policyauth::assertion;
+use crate::keys_of::keys_of_issuer;
+use crate::signin::applied;
+use crate::signin::context::gather;
+use crate::signin::stored::Resume;
+use crate::signin::{Begin, SignIns};
+
+/// The longest an outside assertion may still run.
+const LONGEST_LIFE: i64 = 3600;
+
+/// Tells the two uses apart by the issuer, and runs the one meant.
+pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
+    let jwt = request.form.require("assertion")?;
+    if let Some(assertion) = assertion::read(request.app, request.call, jwt)? {
+        return present(request, assertion).await;
+    }
+    if request.presenter.is_some() {
+        return Err(Rejection::invalid_grant("the assertion is not one of a performed factor").into());
+    }
+    if !request.client.grant_types.contains(super::Grant::JwtBearer.name()) {
+        let text = "the grant type is not enabled for this client";
+        return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
+    }
+    outside(request, jwt).await
+}
+
+/// The receipt of a proof comes back: the sign-in goes on under the facts of this request.
+async fn present(request: &TokenRequest<'_>, assertion: assertion::Assertion) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, form, client, .. } = request;
+    let unusable = || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be used"));
+    if !assertion.audience.contains(&client.id.0) {
+        return Err(unusable());
+    }
+    let sign_ins = SignIns { app, tenant: &call.tenant };
+    let flow = sign_ins.by_grant(&assertion.grant).await?.ok_or_else(unusable)?;
+    if flow.client != client.id || request.presenter.as_ref().is_some_and(|presenter| presenter.id != flow.id) {
+        return Err(unusable());
+    }
+    // What was sent before is meant where nothing is sent now.
+    let context = context::read(form)?.or_else(|| flow.stored.resume.context.clone());
+    let user = person::find(app, call, &assertion.subject).await?.ok_or_else(unusable)?;
+    if !resume::entitled(client, &user) {
+        let next = sign_ins.refuse(flow, Refusal::NotEntitled).await?;
+        return resume::answer(request, next).await;
+    }
+    let facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(&user), &app.geo);
+    let pinned = match flow.stored.state.policy {
+        Some(reference) => Some(
+            app.directories
+                .policy_at(&call.tenant.tenant.id, reference)
+                .await
+                .map_err(|error| crate::fault::Fault::internal("the policy of a sign-in", error))?
+                .ok_or_else(|| crate::fault::Fault::stored("the policy of a sign-in is gone"))?,
+        ),
+        None => None,
+    };
+    let stage = context.as_ref().and_then(|context| context.stage.as_deref());
+    let after = pinned.as_deref().map(|policy| applied::for_stage(&call.tenant, policy, stage));
+    let next = sign_ins.proceed(flow, &assertion.receipt, after, &facts).await?;
+    resume::answer(request, next).await
+}
+
+/// An assertion of a trusted issuer begins a grant of its own.
+async fn outside(request: &TokenRequest<'_>, jwt: &str) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, form, client, .. } = request;
+    let (claims, issuer) = verified(request, jwt).await?;
+    let now = app.world.now();
+    let user = subject(request, &claims, issuer.as_ref()).await?;
+    if let Some(spend) = spend(request, &claims, now)? {
+        match app.store.commit(&call.tenant.tenant.id, "bearer assertion", vec![spend]).await {
+            Ok(()) => {}
+            Err(CommitError::Refused { .. }) => {
+                return Err(Rejection::invalid_grant("the assertion has been used").into());
+            }
+            Err(CommitError::Unavailable(error)) => return Err(error.into()),
+        }
+    }
+    let scope = scope_asked(request)?.unwrap_or_default();
+    let resource = resume::resources(request)?;
+    let context = context::read(form)?;
+    let applies = client.policy_grants.jwt_bearer && (context.is_some() || !client.policy_requires_context);
+    let policy = if applies { applied::native(&call.tenant, client)? } else { None };
+    let stage = context.as_ref().and_then(|context| context.stage.as_deref());
+    let facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(&user), &app.geo);
+    let begin = Begin {
+        client: client.id.clone(),
+        grant: GrantId(app.world.uuid()),
+        policy,
+        after: policy.map(|policy| applied::for_stage(&call.tenant, policy, stage)),
+        facts: &facts,
+        prior: Some(Prior { subject: user.id.0.clone(), proofs: Vec::new() }),
+        resume: Resume {
+            grant_type: "jwt-bearer".to_owned(),
+            scope,
+            resource,
+            authorization_details: resume::authorization_details(form)?,
+            context,
+            issuer: call.issuer(),
+            began: now,
+            renews: false,
+        },
+    };
+    let next = SignIns { app, tenant: &call.tenant }.begin(begin).await?;
+    resume::answer(request, next).await
+}
+
+/// The claims of an assertion whose issuer the client may speak for: signature, audience and times hold.
+async fn verified(
+    request: &TokenRequest<'_>,
+    jwt: &str,
+) -> Result<(Map<String, Value>, Option<TrustedIssuer>), Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    // CSIAQ5212E: the integrity of the JWT; every failure looks alike.
+    let refuse = || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be trusted").with_id("CSIAQ5212E"));
+    let peeked = protocol::jwt::peek(jwt).map_err(|_| refuse())?;
+    let named = peeked.claim_text("iss").ok_or_else(refuse)?;
+    let issuer = client.trusted_issuers.iter().find(|issuer| issuer.issuer == named && issuer.enabled).cloned();
+    let keys = match &issuer {
+        Some(issuer) => keys_of_issuer(app, issuer).await.map_err(|_| refuse())?,
+        None if named == client.id.as_str() => {
+            crate::keys_of::keys_of_client(app, client).await.map_err(|_| refuse())?
+        }
+        None => return Err(refuse()),
+    };
+    let claims = protocol::jwt::verify(jwt, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?;
+    let accepted = accepted_audiences(call);
+    if !claims.get("aud").is_some_and(|aud| audience_is_within(aud, &accepted)) {
+        return Err(refuse());
+    }
+    let now = app.world.now();
+    let times = check_times(&claims, now, client.assertion_skew).map_err(|_| refuse())?;
+    match times.exp {
+        Some(exp) if exp <= now + LONGEST_LIFE => Ok((claims, issuer)),
+        Some(_) | None => Err(refuse()),
+    }
+}
+
+/// The person the assertion speaks of.
+async fn subject(
+    request: &TokenRequest<'_>,
+    claims: &Map<String, Value>,
+    issuer: Option<&TrustedIssuer>,
+) -> Result<User, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let refuse = || Refused::Rejected(Rejection::invalid_grant("the assertion names nobody who may sign in"));
+    let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| sub.len() <= 256).ok_or_else(refuse)?;
+    let search_by = issuer.map_or("uid", |issuer| issuer.search_by.as_str());
+    let realm = claims.get("realm").and_then(Value::as_str);
+    let mut found = match search_by {
+        "uid" | "" => app.store.user(&call.tenant.tenant.id, &UserId::from(sub)).await?.into_iter().collect(),
+        "preferred_username" | "userName" => {
+            let mut found = Vec::new();
+            for source in &call.tenant.sources {
+                found.extend(app.store.user_by_login(&call.tenant.tenant.id, &source.id, sub).await?);
+            }
+            found
+        }
+        attribute => app.store.users_by_attribute(&call.tenant.tenant.id, attribute, sub, 3).await?,
+    };
+    if let Some(realm) = realm {
+        found.retain(|user: &User| {
+            call.tenant.sources.iter().any(|source| source.id == user.source && source.realm == realm)
+        });
+    }
+    // More than one is ambiguous, and nobody is guessed.
+    let (Some(user), true) = (found.pop(), found.is_empty()) else { return Err(refuse()) };
+    if user.active && resume::entitled(client, &user) { Ok(user) } else { Err(refuse()) }
+}
+
+/// The write that spends the assertion's `jti`.
+fn spend(request: &TokenRequest<'_>, claims: &Map<String, Value>, now: i64) -> Result<Option<Change>, Rejection> {
+    let client = &request.client;
+    if !client.validate_bearer_jti {
+        return Ok(None);
+    }
+    let jti = claims.get("jti").and_then(Value::as_str).filter(|jti| !jti.is_empty() && jti.len() <= 256);
+    let jti = jti.ok_or_else(|| Rejection::invalid_grant("the assertion has no usable `jti`"))?;
+    let iss = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+    let expires = claims.get("exp").and_then(Value::as_i64).unwrap_or(now + LONGEST_LIFE) + client.assertion_skew;
+    Ok(Some(Change::Spend { key: format!("bearer-assertion:{iss}:{jti}"), expires }))
+}

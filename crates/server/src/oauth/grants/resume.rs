@@ -1,0 +1,177 @@
+//! What several grants do once a sign-in says what is next: challenge, deny, or redeem into tokens.
+
+use engine::Proof;
+use protocol::form::Form;
+use protocol::oauth_error::{OAuthCode, Rejection};
+use protocol::records::{Client, Grant, GrantDetail, Seconds, User, UserId};
+use protocol::scope;
+use store::Change;
+
+use super::super::issue;
+use super::super::person;
+use super::super::refresh;
+use super::super::refused::Refused;
+use super::super::token::{Answer, Challenge, TokenRequest};
+use crate::fault::Fault;
+use crate::policy_document::{allowed_factors, factor_name};
+use crate::signin::{Flow, Next, SignIns};
+use crate::tokens;
+
+/// Turns the next step into the answer of the token endpoint.
+pub async fn answer(request: &TokenRequest<'_>, next: Next) -> Result<Answer, Refused> {
+    match next {
+        Next::Challenge { flow, handle, any_of } => Ok(Answer::Challenge(Challenge {
+            access_token: handle,
+            allowed_factors: allowed_factors(&any_of),
+            scope: "mfa_challenge",
+            grant_id: flow.id.0,
+            token_type: "Bearer",
+            expires_in: (flow.stored.state.expires - request.app.world.now()).max(0),
+        })),
+        Next::Ready(flow) => redeem(request, flow).await,
+        Next::Refused { refusal, reference } => Err(Refused::Denied { refusal, reference }),
+    }
+}
+
+/// Hands out what the sign-in was for, exactly once: the sign-in is closed in the transaction that writes the tokens.
+async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let now = app.world.now();
+    let subject = flow.stored.state.subject.clone().map(UserId);
+    let subject = subject.ok_or_else(|| Fault::stored("a sign-in is ready but names nobody"))?;
+    let user = person::usable(app, call, client, &subject).await?;
+    let resume = &flow.stored.resume;
+    let earlier = if resume.renews { app.store.grant(&call.tenant.tenant.id, &flow.id).await? } else { None };
+    if resume.renews && !earlier.as_ref().is_some_and(|grant| grant.active && grant.expires > now) {
+        return Err(Rejection::invalid_grant("the grant has ended").into());
+    }
+    let scope = scope_now(request, &resume.scope)?;
+    let state = &flow.stored.state;
+    let detail = GrantDetail {
+        scope: if let Some(grant) = &earlier { grant.detail.scope.clone() } else { scope.clone() },
+        original_grant_type: resume.grant_type.clone(),
+        grant_type: grant_type(request),
+        amr: amr(&state.proofs),
+        proofs: serde_json::to_value(&state.proofs).map_err(|error| Fault::internal("proofs", error))?,
+        auth_time: state.proofs.iter().map(|proof| proof.at).max(),
+        policy: state.policy.map(|policy| policy.id),
+        resource: resume.resource.clone(),
+        authorization_details: authorization_details(request.form)?.or_else(|| resume.authorization_details.clone()),
+        session_id: resume.context.as_ref().and_then(|context| context.session_id.clone()),
+        sid: Some(app.world.uuid()),
+        nonce: None,
+        claims: person::snapshot(&call.tenant, call.host(), client, &user),
+        base: call.base.clone(),
+        issuer: resume.issuer.clone(),
+        seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
+        generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
+    };
+    let grant = next_grant(request, &flow, detail, earlier, now)?;
+    let issued = issue::all(request, &grant, &user, &scope, now).await?;
+    let mut changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    changes.extend(issued.changes);
+    changes.push(if grant.version == 0 { Change::AddGrant(grant) } else { Change::UpdateGrant(grant) });
+    issue::commit(request, "tokens", changes).await?;
+    Ok(Answer::Tokens(issued.tokens))
+}
+
+/// The grant as it stands once these tokens are out.
+fn next_grant(
+    request: &TokenRequest<'_>,
+    flow: &Flow,
+    detail: GrantDetail,
+    earlier: Option<Grant>,
+    now: Seconds,
+) -> Result<Grant, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let settings = &call.tenant.tenant.settings;
+    let mut grant = earlier.unwrap_or_else(|| Grant {
+        id: flow.id.clone(),
+        tenant: call.tenant.tenant.id.clone(),
+        client: client.id.clone(),
+        subject: flow.stored.state.subject.clone().map(UserId),
+        active: true,
+        created: now,
+        expires: now + client.grant_lifetime.unwrap_or(settings.grant_lifetime),
+        detail: GrantDetail::default(),
+        refresh: None,
+        refresh_expires: 0,
+        refresh_previous: None,
+        rotated_at: now,
+        last_answer: None,
+        version: 0,
+    });
+    if client.grant_types.contains("refresh_token") {
+        let token = refresh::write(&app.master, &grant.tenant, &grant.id, &detail.seed, detail.generation)
+            .ok_or_else(|| Fault::stored("a grant id is no UUID"))?;
+        grant.refresh_previous = grant.refresh.take();
+        grant.refresh = Some(tokens::digest(&token));
+        let lifetime = client.refresh_token_lifetime.unwrap_or(settings.refresh_token_lifetime);
+        grant.refresh_expires = grant.expires.min(now + lifetime);
+        grant.rotated_at = now;
+    }
+    grant.detail = detail;
+    Ok(grant)
+}
+
+/// Scopes asked for in this request, as far as the client may have them; none where it asks for none.
+///
+/// # Errors
+/// A scope that is malformed or that the client may not have.
+pub fn scope_asked(request: &TokenRequest<'_>) -> Result<Option<Vec<String>>, Rejection> {
+    match request.form.one("scope")? {
+        Some(text) => scope::grant(text, &request.client).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Scopes of the tokens about to be issued: those stored at the start. What is asked for beyond them is ignored (vendor page §2.5);
+/// only a flow that began without any takes them from here.
+fn scope_now(request: &TokenRequest<'_>, stored: &[String]) -> Result<Vec<String>, Rejection> {
+    if stored.is_empty() { Ok(scope_asked(request)?.unwrap_or_default()) } else { Ok(stored.to_vec()) }
+}
+
+/// The resources asked for (RFC 8707 §2), each of which the client may name.
+///
+/// # Errors
+/// `invalid_target` for any other.
+pub fn resources(request: &TokenRequest<'_>) -> Result<Vec<String>, Rejection> {
+    let asked: Vec<String> =
+        request.form.many("resource").chain(request.form.many("audience")).map(str::to_owned).collect();
+    match asked.iter().find(|resource| !request.client.audiences.contains(resource)) {
+        Some(_) => Err(Rejection::new(OAuthCode::InvalidTarget, "the client may not ask for this resource")),
+        None => Ok(asked),
+    }
+}
+
+/// `authorization_details` (RFC 9396 §2): a JSON array of objects with a `type`.
+///
+/// # Errors
+/// Anything else.
+pub fn authorization_details(form: &Form) -> Result<Option<serde_json::Value>, Rejection> {
+    let Some(text) = form.one("authorization_details")? else { return Ok(None) };
+    let malformed = || Rejection::invalid_request("`authorization_details` is not an array of objects with a `type`");
+    let value = protocol::json::parse(text.as_bytes(), protocol::json::USUAL).map_err(|_| malformed())?;
+    let fits = value.as_array().is_some_and(|list| list.iter().all(|one| one.get("type").is_some_and(|t| t.is_string())));
+    if fits { Ok(Some(value)) } else { Err(malformed()) }
+}
+
+/// Names of the factors proved, sorted, each once (vendor page G14).
+pub fn amr(proofs: &[Proof]) -> Vec<String> {
+    let mut names: Vec<String> = proofs.iter().map(|proof| factor_name(proof.kind).to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether the person may use the application: it is open to all, or assigned to them or to one of their groups.
+pub fn entitled(client: &Client, user: &User) -> bool {
+    client.open_to_all
+        || client.entitled_users.contains(&user.id)
+        || user.groups.iter().any(|group| client.entitled_groups.contains(group))
+}
+
+/// The `grant_type` of the request that produces the tokens.
+pub fn grant_type(request: &TokenRequest<'_>) -> String {
+    request.form.one("grant_type").ok().flatten().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,202 @@
+//! Makes tokens: access, refresh and ID token of one answer, with the writes that make them true.
+//!
+//! Owns lifetimes, formats and claims. Does not decide whether anything may be issued.
+
+use protocol::claims;
+use protocol::records::{AccessTokenFormat, Grant, GrantDetail, GrantId, Seconds, Token, TokenDetail, User};
+use store::{Change, CommitError};
+
+use super::refresh;
+use super::refused::Refused;
+use super::token::{TokenRequest, Tokens};
+use crate::keys::{Sign, Typ};
+use crate::tokens;
+
+/// Whom tokens are for.
+pub struct Owner<'u> {
+    /// The grant they belong to.
+    pub grant: GrantId,
+    /// The person; none where the client speaks for itself.
+    pub user: Option<&'u User>,
+}
+
+/// Tokens, and what must be committed before they may leave.
+pub struct Issued {
+    /// The answer.
+    pub tokens: Tokens,
+    /// The writes.
+    pub changes: Vec<Change>,
+}
+
+/// Commits what was issued, with whatever belongs to it.
+///
+/// # Errors
+/// Somebody spent the same thing first (`invalid_grant`), or the store failed.
+pub async fn commit(request: &TokenRequest<'_>, name: &'static str, changes: Vec<Change>) -> Result<(), Refused> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    match request.app.store.commit(&request.call.tenant.tenant.id, name, changes).await {
+        Ok(()) => Ok(()),
+        Err(CommitError::Refused { .. }) => {
+            Err(protocol::oauth_error::Rejection::invalid_grant("what was presented has been used").into())
+        }
+        Err(CommitError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// An access token and nothing else.
+///
+/// # Errors
+/// No key signs.
+pub async fn access_only(
+    request: &TokenRequest<'_>,
+    owner: &Owner<'_>,
+    detail: &GrantDetail,
+) -> Result<Issued, Refused> {
+    let now = request.app.world.now();
+    let token = request.app.world.token(tokens::ACCESS_TOKEN_LENGTH);
+    let (access_token, expires, change) = access(request, owner, detail, token, now).await?;
+    Ok(Issued {
+        tokens: Tokens {
+            access_token,
+            refresh_token: None,
+            scope: detail.scope.join(" "),
+            grant_id: owner.grant.0.clone(),
+            id_token: None,
+            token_type: "Bearer",
+            expires_in: expires - now,
+        },
+        changes: change.into_iter().collect(),
+    })
+}
+
+/// All tokens of a grant at its present generation. The grant itself is the caller's to write.
+///
+/// `at` is when they were first issued: now, or, for an answer given again, then.
+///
+/// # Errors
+/// No key signs.
+pub async fn all(
+    request: &TokenRequest<'_>,
+    grant: &Grant,
+    user: &User,
+    scope: &[String],
+    at: Seconds,
+) -> Result<Issued, Refused> {
+    let app = request.app;
+    let now = app.world.now();
+    let tenant = &request.call.tenant.tenant;
+    let narrowed = (scope != grant.detail.scope).then(|| GrantDetail { scope: scope.to_vec(), ..grant.detail.clone() });
+    let detail = narrowed.as_ref().unwrap_or(&grant.detail);
+    let owner = Owner { grant: grant.id.clone(), user: Some(user) };
+    let token = refresh::access_token(&app.master, &tenant.id, grant, detail.generation);
+    let (access_token, expires, change) = access(request, &owner, detail, token, at).await?;
+    let refresh_token = match grant.refresh {
+        Some(_) => refresh::write(&app.master, &tenant.id, &grant.id, &detail.seed, detail.generation),
+        None => None,
+    };
+    let id_token = if scope.iter().any(|scope| scope == "openid") {
+        Some(id_token(request, detail, user, &access_token, at).await?)
+    } else {
+        None
+    };
+    Ok(Issued {
+        tokens: Tokens {
+            access_token,
+            refresh_token,
+            scope: scope.join(" "),
+            grant_id: grant.id.0.clone(),
+            id_token,
+            token_type: "Bearer",
+            expires_in: (expires - now).max(0),
+        },
+        changes: change.into_iter().collect(),
+    })
+}
+
+/// One access token: `token` itself, or a JWT with a `jti` derived from it. Opaque ones need a row.
+async fn access(
+    request: &TokenRequest<'_>,
+    owner: &Owner<'_>,
+    detail: &GrantDetail,
+    token: String,
+    at: Seconds,
+) -> Result<(String, Seconds, Option<Change>), Refused> {
+    let client = &request.client;
+    let tenant = &request.call.tenant;
+    let expires = at + client.access_token_lifetime.unwrap_or(tenant.tenant.settings.access_token_lifetime);
+    let audience: Vec<String> =
+        if detail.resource.is_empty() { client.audiences.clone() } else { detail.resource.clone() };
+    match client.access_token_format {
+        AccessTokenFormat::Opaque => {
+            let row = Token {
+                client: client.id.clone(),
+                grant: owner.grant.clone(),
+                subject: owner.user.map(|user| user.id.clone()),
+                issued: at,
+                expires,
+                detail: TokenDetail {
+                    scope: detail.scope.join(" "),
+                    grant_type: detail.grant_type.clone(),
+                    audience,
+                    issuer: detail.issuer.clone(),
+                },
+            };
+            let change = Change::AddToken(tokens::digest(&token), row);
+            Ok((token, expires, Some(change)))
+        }
+        AccessTokenFormat::Jwt => {
+            let jti = tokens::hex(&tokens::digest(&token).0[..16]);
+            let subject = owner.user.map_or(client.id.as_str(), |user| user.id.as_str());
+            let acr = detail.policy.map(super::acr);
+            let claims = claims::AccessToken {
+                iss: &detail.issuer,
+                sub: subject,
+                aud: if audience.is_empty() { vec![client.id.as_str()] } else { audience.iter().map(String::as_str).collect() },
+                exp: expires,
+                iat: at,
+                jti: &jti,
+                client_id: client.id.as_str(),
+                scope: &detail.scope.join(" "),
+                grant_id: owner.grant.as_str(),
+                auth_time: detail.auth_time,
+                acr: acr.as_deref(),
+                amr: &detail.amr,
+            };
+            let signed =
+                tenant.keys.sign_off_thread(Sign::With(client.access_token_alg), Typ::AccessToken, &claims, at).await?;
+            Ok((signed, expires, None))
+        }
+    }
+}
+
+async fn id_token(
+    request: &TokenRequest<'_>,
+    detail: &GrantDetail,
+    user: &User,
+    access_token: &str,
+    at: Seconds,
+) -> Result<String, Refused> {
+    let client = &request.client;
+    let tenant = &request.call.tenant;
+    let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);
+    let acr = detail.policy.map(super::acr);
+    let claims = claims::IdToken {
+        iss: &detail.issuer,
+        sub: user.id.as_str(),
+        aud: client.id.as_str(),
+        iat: at,
+        exp: at + lifetime,
+        auth_time: detail.auth_time,
+        nonce: detail.nonce.as_deref(),
+        at_hash: Some(claims::half_hash(access_token, client.id_token_alg)),
+        c_hash: None,
+        s_hash: None,
+        amr: &detail.amr,
+        acr: acr.as_deref(),
+        sid: detail.sid.as_deref(),
+        person: claims::select(&detail.claims, &detail.scope, client, claims::Place::Lean),
+    };
+    Ok(tenant.keys.sign_off_thread(Sign::With(client.id_token_alg), Typ::Jwt, &claims, at).await?)
+}

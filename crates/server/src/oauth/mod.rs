@@ -1,0 +1,21 @@
+//! The OAuth and OpenID Connect endpoints behind every door.
+//!
+//! Owns the token pipeline, the grants, and introspection, revocation, userinfo and metadata. Signs nobody in.
+
+pub mod client;
+pub mod context;
+pub mod discovery;
+pub mod grants;
+pub mod introspect;
+pub mod issue;
+pub mod person;
+pub mod refresh;
+pub mod refused;
+pub mod revoke;
+pub mod token;
+pub mod userinfo;
+
+/// The `acr` of what a policy led to (vendor page §2.10).
+pub fn acr(policy: i64) -> String {
+    format!("urn:ibm:security:policy:id:{policy}")
+}

@@ -1,0 +1,67 @@
+//! The person behind tokens: whether they may have any, and what is remembered of them.
+
+use std::collections::BTreeMap;
+
+use protocol::claims;
+use protocol::oauth_error::Rejection;
+use protocol::records::{Client, SourceKind, User, UserId};
+use serde_json::Value;
+
+use super::refused::Refused;
+use crate::app::App;
+use crate::call::Call;
+use crate::directory::TenantView;
+
+/// The person of this id in the tenant called.
+///
+/// # Errors
+/// The store failed.
+pub async fn find(app: &App, call: &Call, id: &str) -> Result<Option<User>, Refused> {
+    Ok(app.store.user(&call.tenant.tenant.id, &UserId::from(id)).await?.filter(|user| user.active))
+}
+
+/// The person of this id, if they may have tokens of this client now.
+///
+/// # Errors
+/// `invalid_grant` when they are gone or switched off; the store failed.
+pub async fn usable(app: &App, call: &Call, client: &Client, id: &UserId) -> Result<User, Refused> {
+    let found = app.store.user(&call.tenant.tenant.id, id).await?;
+    let usable = found.filter(|user| user.active && super::grants::entitled(client, user));
+    usable.ok_or_else(|| Rejection::invalid_grant("the user may not have tokens").into())
+}
+
+/// The claims of a person as they are now. A grant keeps them: a refresh does not read them anew (vendor page §4.7).
+pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -> BTreeMap<String, Value> {
+    let source = tenant.sources.iter().find(|source| source.id == user.source);
+    let groups: Vec<String> =
+        user.groups.iter().filter_map(|id| tenant.groups.get(id)).map(|group| group.name.clone()).collect();
+    let around = claims::Surroundings {
+        realm: source.map(|source| source.realm.as_str()).unwrap_or_default(),
+        kind: source.map_or(SourceKind::CloudDirectory, |source| source.kind),
+        tenant_host: host,
+        groups: &groups,
+    };
+    claims::describe(user, &around, client)
+}
+
+/// The claims of a grant at a refresh: as they were, but for those the client wants read anew.
+pub fn refreshed(
+    tenant: &TenantView,
+    host: &str,
+    client: &Client,
+    user: &User,
+    kept: &BTreeMap<String, Value>,
+) -> BTreeMap<String, Value> {
+    if client.refresh_claims.is_empty() {
+        return kept.clone();
+    }
+    let now = snapshot(tenant, host, client, user);
+    let mut claims = kept.clone();
+    for name in &client.refresh_claims {
+        match now.get(name) {
+            Some(value) => claims.insert(name.clone(), value.clone()),
+            None => claims.remove(name),
+        };
+    }
+    claims
+}

@@ -1,0 +1,72 @@
+//! The whole URL surface on one screen, and which of it is open to strangers.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::doors::policyauth;
+use crate::oauth::{discovery, introspect, revoke, token, userinfo};
+use crate::{dev, reply};
+
+/// The path families that serve the authorization server (vendor page §0.2). One implementation, four names.
+pub const PREFIXES: [&str; 4] = ["", "/v1.0/endpoint/default", "/oidc/endpoint/default", "/oauth2"];
+
+/// Routes that answer a stranger, each with its reason. Every other route refuses whoever brings no credential.
+pub const OPEN: &[(&str, &str)] = &[
+    ("/jwks", "public keys are public (RFC 7517)"),
+    ("/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
+    ("/.well-known/oauth-authorization-server", "metadata is public (RFC 8414 §3)"),
+    ("/.well-known/oauth-authorization-server/{*issuer}", "metadata is public (RFC 8414 §3.1)"),
+];
+
+/// Routes that only development mode has.
+pub const DEV_ONLY: &[&str] = &["/dev/outbox"];
+
+/// Every route.
+pub fn build(app: App) -> Router {
+    let mut router = Router::new();
+    for prefix in PREFIXES {
+        let at = |path: &str| format!("{prefix}{path}");
+        router = router
+            .route(&at("/token"), post(token::token))
+            .route(&at("/introspect"), post(introspect::introspect))
+            .route(&at("/revoke"), post(revoke::revoke))
+            .route(&at("/userinfo"), get(userinfo::userinfo).post(userinfo::userinfo))
+            .route(&at("/jwks"), get(discovery::jwks))
+            .route(&at("/.well-known/openid-configuration"), get(discovery::metadata))
+            .route(&at("/.well-known/oauth-authorization-server"), get(discovery::metadata));
+    }
+    // RFC 8414 §3.1 puts the path of the issuer behind the well-known part.
+    router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
+    router = router.merge(policyauth::routes());
+    if app.dev {
+        router = router.route("/dev/outbox", get(dev::outbox));
+    }
+    router.fallback(not_found).method_not_allowed_fallback(wrong_method).with_state(app)
+}
+
+/// The paths of all routes, for labels of metrics.
+pub fn paths() -> Vec<&'static str> {
+    let mut all = vec![
+        "/token",
+        "/introspect",
+        "/revoke",
+        "/userinfo",
+        "/jwks",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ];
+    all.extend(policyauth::PATHS);
+    all
+}
+
+async fn not_found(State(_): State<App>) -> Response {
+    reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+async fn wrong_method(State(_): State<App>) -> Response {
+    reply::plain_error(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+}

@@ -1,0 +1,55 @@
+//! The stored form of a sign-in: the engine's state and, beside it, what to do after success.
+
+use engine::SignIn;
+use engine::policy::DecisionRecord;
+use protocol::records::Seconds;
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+
+/// Decision records kept with one sign-in; the oldest go first.
+const MAX_DECISIONS: usize = 16;
+
+/// What the row of a sign-in holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// Where it stands.
+    pub state: SignIn,
+    /// What to do after success.
+    pub resume: Resume,
+    /// What policy decided so far, oldest first.
+    #[serde(default)]
+    pub decisions: Vec<DecisionRecord>,
+}
+
+impl Stored {
+    /// Keeps one more decision.
+    pub fn decided(&mut self, record: DecisionRecord) {
+        if self.decisions.len() >= MAX_DECISIONS {
+            self.decisions.remove(0);
+        }
+        self.decisions.push(record);
+    }
+}
+
+/// What a sign-in is for: what was asked for when it began.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resume {
+    /// The `grant_type` that began the grant.
+    pub grant_type: String,
+    /// Scopes asked for, in order.
+    pub scope: Vec<String>,
+    /// Resources asked for (RFC 8707).
+    pub resource: Vec<String>,
+    /// `authorization_details` as given (RFC 9396).
+    pub authorization_details: Option<serde_json::Value>,
+    /// The context it began with.
+    pub context: Option<Context>,
+    /// The issuer named in its tokens.
+    pub issuer: String,
+    /// When the grant began.
+    pub began: Seconds,
+    /// Tokens were issued for this grant before: the outcome renews it.
+    pub renews: bool,
+}

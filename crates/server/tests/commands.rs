@@ -1,0 +1,196 @@
+//! The commands of the binary, as somebody at a terminal has them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_remove("COUNTERSIGN_CONFIG").output().unwrap()
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn fail(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// An installation in a directory of its own: a configuration, a master key, no tenant yet.
+struct Installation {
+    dir: TempDir,
+}
+
+impl Installation {
+    fn new(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        succeed(&["keys", "create-master", dir.path().join("master.key").to_str().unwrap()]);
+        let config = format!(
+            "[database]\nurl = \"sqlite:data.sqlite3\"\n[keys]\nmaster_key_file = \"master.key\"\n\
+             [hashing]\nm = 7168\nt = 1\n{more}"
+        );
+        std::fs::write(dir.path().join("server.toml"), config).unwrap();
+        Self { dir }
+    }
+
+    fn config(&self) -> String {
+        self.dir.path().join("server.toml").to_str().unwrap().to_owned()
+    }
+}
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/tenant.toml")
+}
+
+#[test]
+fn help_is_there_for_every_command() {
+    for command in
+        [&["--help"][..], &["dev", "--help"], &["serve", "--help"], &["apply", "--help"], &["keys", "rotate", "--help"]]
+    {
+        assert!(succeed(command).contains("countersign"), "{command:?}");
+    }
+    assert!(succeed(&["--version"]).starts_with("countersign "));
+}
+
+#[test]
+fn a_configuration_is_checked_with_every_file_it_names() {
+    let installation = Installation::new("");
+    let config = installation.config();
+    assert!(succeed(&["config", "check", "--config", &config]).contains("no mistakes"));
+
+    let broken = Installation::new("[server]\nlisten = \"nowhere\"\nthreds = 2\n");
+    let told = fail(&["config", "check", "--config", &broken.config()]);
+    assert!(told.contains("server.toml:9:1: `server.listen`"), "{told}");
+    assert!(
+        told.contains("server.toml:10:1: `server.threds`") && told.contains("did you mean `server.threads`"),
+        "{told}"
+    );
+
+    std::fs::remove_file(installation.dir.path().join("master.key")).unwrap();
+    assert!(fail(&["config", "check", "--config", &config]).contains("master.key"));
+}
+
+#[test]
+fn a_tenant_file_is_applied_once_and_then_changes_nothing() {
+    let installation = Installation::new("");
+    let config = installation.config();
+    let file = demo();
+    let apply = ["apply", file.to_str().unwrap(), "--config", &config];
+    let dry = succeed(&[&apply[..], &["--dry-run"]].concat());
+    assert!(dry.ends_with("this was a dry run\n"), "{dry}");
+    assert!(succeed(&apply).ends_with("applied\n"), "the dry run changed nothing");
+    assert_eq!(succeed(&apply), "nothing to change\n");
+}
+
+#[test]
+fn keys_are_listed_and_replaced() {
+    let installation = Installation::new("");
+    let config = installation.config();
+    succeed(&["apply", demo().to_str().unwrap(), "--config", &config]);
+    let before = succeed(&["keys", "list", "--config", &config]);
+    let tenant = before.lines().next().unwrap().to_owned();
+    assert!(before.lines().any(|line| line.contains("RS256") && line.contains(" server ")), "{before}");
+    assert!(before.contains("signs since"), "{before}");
+
+    let rotated =
+        succeed(&["keys", "rotate", "--config", &config, "--tenant", &tenant, "--alg", "rs256", "--ahead", "60"]);
+    assert!(rotated.contains("published, signs from") && rotated.contains("signs until"), "{rotated}");
+    let after = succeed(&["keys", "list", "--config", &config, "--tenant", &tenant]);
+    assert_eq!(after.lines().count(), before.lines().count() + 1, "{after}");
+
+    let stolen =
+        succeed(&["keys", "rotate", "--config", &config, "--tenant", &tenant, "--alg", "RS256", "--compromised"]);
+    assert_eq!(stolen.matches("withdrawn since").count(), 2, "{stolen}");
+    assert!(
+        fail(&["keys", "rotate", "--config", &config, "--tenant", "nobody"]).contains("there is no tenant `nobody`")
+    );
+    assert!(fail(&["explain", "no-such-reference", "--config", &config]).contains("no decision is kept"));
+}
+
+#[test]
+fn a_master_key_is_never_overwritten() {
+    let installation = Installation::new("");
+    let path = installation.dir.path().join("master.key");
+    let before = std::fs::read(&path).unwrap();
+    fail(&["keys", "create-master", path.to_str().unwrap()]);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// A running server, ended with the test whatever happens.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_server_serves_until_it_is_told_to_stop() {
+    let installation = Installation::new("[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n");
+    succeed(&["apply", demo().to_str().unwrap(), "--config", &installation.config()]);
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--config", &installation.config()]).stderr(Stdio::piped());
+    let mut server = Server(command.spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap());
+    let address = loop {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == "serving" {
+            break line["listen"].as_str().unwrap().to_owned();
+        }
+    };
+    let answer = get(&address, "/");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("x-request-id"), "{answer}");
+    assert!(get(&address, "/dev/outbox").starts_with("HTTP/1.1 404 "), "development only");
+    signal(&server.0, "-HUP");
+    assert!(get(&address, "/").starts_with("HTTP/1.1 404 "), "a hangup ends nothing");
+    signal(&server.0, "-TERM");
+    assert!(server.0.wait().unwrap().success());
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(r#""message":"stopped""#), "{rest}");
+}
+
+#[test]
+fn development_prints_requests_and_shows_what_was_sent() {
+    let mut command = Command::new(BINARY);
+    command.args(["dev", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = Server(command.spawn().unwrap());
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let base = first.rsplit(' ').next().unwrap().to_owned();
+    let shown: Vec<_> = lines.map(Result::unwrap).take_while(|line| !line.starts_with("end with")).collect();
+    assert!(shown.iter().any(|line| line.contains("curl")), "{shown:?}");
+    assert!(shown.iter().any(|line| line.contains(&base)), "{shown:?}");
+    let address = base.strip_prefix("http://").unwrap();
+    let answer = get(address, "/dev/outbox?to=nobody@example.test");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("[]"), "{answer}");
+    assert!(get(address, "/.well-known/openid-configuration").contains(&base));
+    signal(&server.0, "-INT");
+    assert!(server.0.wait().unwrap().success());
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
