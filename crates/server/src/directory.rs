@@ -123,4 +123,3 @@ impl TenantView {
         self.relying_parties.iter().find(|party| party.id.as_str() == id)
     }
 }
-
