@@ -56,8 +56,15 @@ pub fn import(
     now: Seconds,
 ) -> Result<KeyRecord, KeyError> {
     let sealed = master.seal(&purpose(tenant, kid), pkcs8);
-    let record =
-        KeyRecord { kid: kid.to_owned(), alg, sealed, created: now, signs_from: now, signs_until: None, published_until: None };
+    let record = KeyRecord {
+        kid: kid.to_owned(),
+        alg,
+        sealed,
+        created: now,
+        signs_from: now,
+        signs_until: None,
+        published_until: None,
+    };
     Signer::parse(&record, pkcs8)?;
     Ok(record)
 }
