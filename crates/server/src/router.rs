@@ -60,6 +60,7 @@ pub fn paths() -> Vec<&'static str> {
         "/.well-known/oauth-authorization-server",
     ];
     all.extend(policyauth::PATHS);
+    all.extend(policyauth::vault::PATHS);
     all
 }
 

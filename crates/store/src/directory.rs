@@ -35,6 +35,8 @@ pub enum DirectoryChange {
     RemoveClient(ClientId),
     /// A revision of a policy. Where it is primary, the other revisions no longer are.
     PutPolicy(PolicyRecord),
+    /// A further revision of a policy, or the first of a new one. Refused if it exists.
+    AddPolicy(PolicyRecord),
     /// A policy is gone, with every revision.
     RemovePolicy(i64),
     /// One revision of a policy is gone.
@@ -137,6 +139,8 @@ documents! {
 const PUT_POLICY: &str = "INSERT INTO policies (tenant, id, revision, is_primary, document) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, id, revision) DO UPDATE SET \
      is_primary = excluded.is_primary, document = excluded.document";
+const ADD_POLICY: &str = "INSERT INTO policies (tenant, id, revision, is_primary, document) \
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, id, revision) DO NOTHING";
 const ONE_PRIMARY: &str =
     "UPDATE policies SET is_primary = 0 WHERE tenant = $1 AND id = $2 AND revision <> $3 AND is_primary = 1";
 const REMOVE_POLICY: &str = "DELETE FROM policies WHERE tenant = $1 AND id = $2";
@@ -313,6 +317,22 @@ fn policy(row: &Row<'_>) -> Result<PolicyRecord, StoreError> {
     Ok(PolicyRecord { id: row.int(1)?, revision: row.int(2)?, primary: row.yes(3)?, document: row.json(4)? })
 }
 
+/// A revision that is primary takes that from the others first.
+fn write_policy(
+    tenant: &TenantId,
+    index: usize,
+    sql: &'static str,
+    value: &PolicyRecord,
+    ops: &mut Vec<Op>,
+) -> Result<Op, CommitError> {
+    let t = || Value::from(tenant.as_str());
+    if value.primary {
+        ops.push(Op::any(index, ONE_PRIMARY, vec![t(), value.id.into(), value.revision.into()]));
+    }
+    let values = vec![t(), value.id.into(), value.revision.into(), value.primary.into(), json(&value.document)?];
+    Ok(Op::must(index, sql, values))
+}
+
 fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut Vec<Op>) -> Result<(), CommitError> {
     let t = || Value::from(tenant.as_str());
     let put = |documents: &Documents, id: &str, document: Value| {
@@ -336,14 +356,8 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
         DirectoryChange::RemoveRelyingParty(id) => remove(&RELYING_PARTIES, id.0),
         DirectoryChange::PutKey(value) => put(&KEYS, &value.kid, json(&value)?),
         DirectoryChange::RemoveKey(kid) => remove(&KEYS, kid),
-        DirectoryChange::PutPolicy(value) => {
-            if value.primary {
-                ops.push(Op::any(index, ONE_PRIMARY, vec![t(), value.id.into(), value.revision.into()]));
-            }
-            let values =
-                vec![t(), value.id.into(), value.revision.into(), value.primary.into(), json(&value.document)?];
-            Op::must(index, PUT_POLICY, values)
-        }
+        DirectoryChange::PutPolicy(value) => write_policy(tenant, index, PUT_POLICY, &value, ops)?,
+        DirectoryChange::AddPolicy(value) => write_policy(tenant, index, ADD_POLICY, &value, ops)?,
         DirectoryChange::RemovePolicy(id) => Op::any(index, REMOVE_POLICY, vec![t(), id.into()]),
         DirectoryChange::RemovePolicyRevision { id, revision } => {
             Op::any(index, REMOVE_POLICY_REVISION, vec![t(), id.into(), revision.into()])

@@ -15,6 +15,7 @@ mod otp;
 mod password;
 mod refusal;
 mod totp;
+pub mod vault;
 mod wire;
 
 pub use caller::{Caller, authenticate};
@@ -42,6 +43,7 @@ pub const PATHS: [&str; 15] = [
 /// Every route of the door.
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(vault::routes())
         .route("/v1.0/authnmethods/password", get(password::sources))
         .route("/v1.0/authnmethods/password/{source}", post(password::verify))
         .route("/v2.0/factors", get(enrolments::all))
