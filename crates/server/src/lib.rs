@@ -3,6 +3,7 @@
 pub mod address;
 pub mod app;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod dev;
@@ -25,5 +26,6 @@ pub mod reply;
 pub mod router;
 pub mod secret;
 pub mod signin;
+pub mod tenant_file;
 pub mod tokens;
 pub mod world;
