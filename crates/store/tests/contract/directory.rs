@@ -130,6 +130,21 @@ fn a_policy_keeps_its_revisions_and_has_one_primary() {
 }
 
 #[test]
+fn a_revision_that_exists_is_not_added_again() {
+    on_both(|store| async move {
+        let t = tenant();
+        let add = |record| vec![DirectoryChange::AddPolicy(record)];
+        store.change_directory(&t, add(policy(7, 1, true))).await.unwrap();
+        store.change_directory(&t, add(policy(7, 2, false))).await.unwrap();
+        let version = store.directory_version().await.unwrap();
+        refused(store.change_directory(&t, add(policy(7, 2, true))).await);
+        let expected = [policy(7, 1, true), policy(7, 2, false)];
+        assert_eq!(store.policy_revisions(&t, 7).await.unwrap(), expected);
+        assert_eq!(store.directory_version().await.unwrap(), version);
+    });
+}
+
+#[test]
 fn what_the_tenant_file_made_is_told_from_what_people_made() {
     on_both(|store| async move {
         let t = tenant();
