@@ -4,8 +4,8 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine;
 use crate::Outcome;
+use crate::machine;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -50,7 +50,8 @@ pub fn is_executable(file: &Path) -> bool {
 /// Installs Debian packages as root; for anybody else, says what is missing.
 pub fn install(packages: &[&str], what_for: &str) -> Outcome {
     let wanted = packages.join(" ");
-    let by_hand = format!("{what_for} is missing: install it with `apt-get install -y --no-install-recommends {wanted}`");
+    let by_hand =
+        format!("{what_for} is missing: install it with `apt-get install -y --no-install-recommends {wanted}`");
     if in_path("apt-get").is_none() {
         return Err(format!("{by_hand} or what this system calls it"));
     }

@@ -99,10 +99,9 @@ impl Account {
         if !machine::is_root() {
             return Ok(Self::Ourselves);
         }
-        let (user, group) =
-            machine::ids_of("postgres").or_else(|_| machine::ids_of("nobody")).map_err(|e| {
-                format!("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`: {e}")
-            })?;
+        let (user, group) = machine::ids_of("postgres").or_else(|_| machine::ids_of("nobody")).map_err(|e| {
+            format!("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`: {e}")
+        })?;
         Ok(Self::Other { user, group })
     }
 

@@ -1,18 +1,143 @@
-//! `cargo xtask bench`: the shipped build on one core, against ceilings measured in the same run.
+//! `cargo xtask bench`: the shipped build on one core, against ceilings measured in the same run. Owns the order of what
+//! is measured; see `docs/performance.md` for what the figures mean.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use clap::Args;
 
 use crate::Outcome;
+use crate::machine;
+
+mod ceilings;
+mod histogram;
+mod http;
+mod load;
+mod operations;
+mod report;
+mod scripts;
+mod server;
+mod start_up;
+mod tenant;
+
+use ceilings::Ceilings;
+use operations::{OPERATIONS, Operation, Sample};
+use server::{GENERATOR_CORE, Programs};
 
 /// What to measure, and how long.
 #[derive(Args)]
 pub struct Options {
-    /// Seconds each measurement runs after its warm-up.
+    /// Seconds each measurement runs after its warm-up
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// How often everything is measured; medians are shown
+    #[arg(long, default_value_t = 3)]
+    repetitions: usize,
+    /// Measure only operations whose name contains this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Put the table into `docs/performance.md`
+    #[arg(long)]
+    write: bool,
+    /// Programs built already: server, empty handler, bare costs
+    #[arg(long, hide = true, num_args = 3)]
+    built: Option<Vec<PathBuf>>,
 }
 
-/// Measures.
+/// Builds what is measured, then measures from a build of ourselves that is as fast, on a core of its own.
 pub fn run(options: &Options) -> Outcome {
-    Err(format!("not ready to measure for {} s", options.seconds))
+    match options.built.as_deref() {
+        Some([server, empty_handler, bare_costs]) => {
+            let (server, empty_handler, bare_costs) = (server.clone(), empty_handler.clone(), bare_costs.clone());
+            measure(options, &Programs { server, empty_handler, bare_costs })
+        }
+        _ => build_and_begin(),
+    }
+}
+
+fn build_and_begin() -> Outcome {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 2 {
+        return Err("two cores are needed: one for the server, one for the generator".to_owned());
+    }
+    if machine::in_path("taskset").is_none() {
+        return Err("`taskset` is missing: install `util-linux`".to_owned());
+    }
+    println!("building the profile `dist`, as it is shipped");
+    // The server alone first: what only tests and examples need must not reach into its features.
+    let server = build(&["-p", "countersign", "--bin", "countersign"], &["countersign"])?;
+    let examples = ["-p", "countersign", "--example", "empty_handler", "--example", "bare_costs"];
+    let examples = build(&examples, &["empty_handler", "bare_costs"])?;
+    let ourselves = build(&["-p", "xtask"], &["xtask"])?;
+    let mut command = std::process::Command::new("taskset");
+    command.args(["-c", GENERATOR_CORE]).args(&ourselves).args(std::env::args_os().skip(1));
+    command.arg("--built").args(&server).args(&examples);
+    Err(format!("`taskset` cannot be run: {}", command.exec()))
+}
+
+/// Builds with the shipped profile; where the named programs lie, in their order.
+fn build(what: &[&str], names: &[&str]) -> Outcome<Vec<PathBuf>> {
+    let mut command = machine::cargo();
+    command.args(["build", "--locked", "--profile", "dist", "--message-format", "json-render-diagnostics"]).args(what);
+    let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("`cargo` cannot be run: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("`cargo build {}` failed", what.join(" ")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let built: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let find = |name: &&str| {
+        let message =
+            built.iter().find(|message| message["target"]["name"] == *name && message["executable"].is_string());
+        message.and_then(|message| message["executable"].as_str()).map(PathBuf::from)
+    };
+    let found: Option<Vec<PathBuf>> = names.iter().map(find).collect();
+    found.ok_or_else(|| format!("cargo did not say where `{}` lies", names.join("`, `")))
+}
+
+fn measure(options: &Options, programs: &Programs) -> Outcome {
+    let chosen: Vec<&Operation> = OPERATIONS
+        .iter()
+        .filter(|operation| options.only.as_ref().is_none_or(|only| operation.name.contains(only.as_str())))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        return Err(format!("no operation of that name; there are: {}", names.join(", ")));
+    }
+    let place =
+        fs::canonicalize(machine::workspace().join("target")).map_err(|e| format!("no target directory: {e}"))?;
+    let home = server::directory_on_disk(&place)?;
+    let time = Duration::from_secs(options.seconds.max(1));
+    let mut ceilings = Ceilings::default();
+    let mut samples: Vec<Vec<Sample>> = chosen.iter().map(|_| Vec::new()).collect();
+    for repetition in 1..=options.repetitions.max(1) {
+        println!("repetition {repetition} of {}", options.repetitions.max(1));
+        let directory = fresh(home.path(), "ceilings")?;
+        ceilings.measure(programs, &directory, time)?;
+        let prepared = programs.bare(&["prepare", tenant::PASSWORD, tenant::SECRET])?;
+        for (operation, samples) in chosen.iter().zip(&mut samples) {
+            let directory = fresh(home.path(), "data")?;
+            let sample = operations::measure(operation, programs, &directory, &prepared, time)
+                .map_err(|problem| format!("{}: {problem}", operation.title()))?;
+            println!("   {:<48} {:>9.0} /s", operation.title(), sample.rate);
+            samples.push(sample);
+        }
+    }
+    let start_up = match options.only {
+        Some(_) => None,
+        None => Some(start_up::measure(programs, &fresh(home.path(), "start")?)?),
+    };
+    let table = report::table(&chosen, &samples, &ceilings, start_up.as_ref());
+    println!("\n{table}");
+    if options.write { report::write(&table) } else { Ok(()) }
+}
+
+/// An empty directory of that name.
+fn fresh(home: &Path, name: &str) -> Outcome<PathBuf> {
+    let directory = home.join(name);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir(&directory).map_err(|e| format!("no directory `{}`: {e}", directory.display()))?;
+    Ok(directory)
 }
