@@ -130,7 +130,7 @@ impl Ground {
             None => MasterKey::generate(),
         };
         let store = open_store(&config.database).await?;
-        let hashing = Hashing::start(config.hashing.clone()).map_err(StartError::Hashing)?;
+        let hashing = Hashing::start(config.hashing).map_err(StartError::Hashing)?;
         Ok(Self { store, master: Arc::new(master), hashing, world: World::real() })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use protocol::basic::Pair;
 use protocol::client_auth::{AssertionRules, Presented, check_assertion};
 use protocol::oauth_error::Rejection;
-use protocol::records::{Client, ClientAuthMethod, ClientId, ClientSecret};
+use protocol::records::{Client, ClientAuthMethod, ClientSecret};
 use store::{Change, CommitError};
 use subtle::ConstantTimeEq;
 
@@ -45,7 +45,7 @@ pub async fn authenticate(app: &App, call: &Call, presented: Presented) -> Resul
 
 /// The client of this id, if it is enabled.
 pub fn find(call: &Call, id: &str) -> Option<Arc<Client>> {
-    call.tenant.clients.get(&ClientId::from(id)).filter(|client| client.enabled).cloned()
+    call.tenant.client(id).filter(|client| client.enabled).cloned()
 }
 
 /// Whether the client may call from where this call comes from (`ipFilters`).
