@@ -222,6 +222,3 @@ impl Delivery {
 fn purpose(id: &str) -> String {
     format!("outbox {id}")
 }
-
-#[cfg(test)]
-mod tests;

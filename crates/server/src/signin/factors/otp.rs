@@ -20,6 +20,8 @@ const SHORTEST_CODE: u8 = 4;
 const LONGEST_CODE: u8 = 20;
 const LONGEST_LIFE: Seconds = 1800;
 const MOST_RETRIES: u8 = 10;
+/// The kind of a code that is handed to the caller: no factor, it proves nothing about a person.
+pub const GENERATED: &str = "generated";
 
 /// What a code is made for.
 pub struct Request<'a> {
@@ -51,6 +53,14 @@ pub fn address(enrolment: &Enrolment) -> Option<&str> {
     enrolment.attributes.get(member)?.as_str().filter(|address| !address.is_empty())
 }
 
+/// Puts an address into an enrolment.
+pub fn set_address(enrolment: &mut Enrolment, to: &str) {
+    let member = FactorKind::parse(&enrolment.kind).and_then(address_member);
+    if let (Some(member), Some(attributes)) = (member, enrolment.attributes.as_object_mut()) {
+        attributes.insert(member.to_owned(), to.into());
+    }
+}
+
 /// Draws a code and writes the message that carries it.
 ///
 /// # Errors
@@ -68,17 +78,8 @@ pub fn issue(
     }
     let member = address_member(request.kind).ok_or(Unusable::SwitchedOff)?;
     check_address(channel, settings, request.to)?;
-    let correlation = match request.correlation {
-        None | Some("") => world.digits("0123456789", 4),
-        Some(given) if given.len() <= LONGEST_CORRELATION && given.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            given.to_owned()
-        }
-        Some(_) => return Err(Unusable::BadCorrelation),
-    };
-    let length = usize::from(settings.length.clamp(SHORTEST_CODE, LONGEST_CODE));
-    let code = Secret::from(world.digits(&settings.charset, length));
-    let life = settings.expiry.clamp(1, LONGEST_LIFE);
-    let id = ChallengeId(world.uuid());
+    let correlation = correlate(world, request.correlation)?;
+    let (id, code, life) = draw(world, settings);
     let message = CodeText { tenant, channel, to: request.to, correlation: &correlation, code: &code, life }
         .write()
         .map_err(|fault| {
@@ -94,7 +95,7 @@ pub fn issue(
         kind: request.kind.as_str().to_owned(),
         state: "pending".to_owned(),
         attempts: 0,
-        max_attempts: i64::from(settings.retries.min(MOST_RETRIES)) + 1,
+        max_attempts: tries(settings),
         created: now,
         updated: now,
         expires: now + life,
@@ -107,7 +108,7 @@ pub fn issue(
 /// Judges a code. The try is counted whatever comes of it; the version of the challenge makes sure that of two
 /// guesses at once only one learns its verdict.
 pub fn judge(master: &MasterKey, challenge: &Challenge, code: &Secret<String>, now: Seconds) -> Judgement {
-    if challenge.state != "pending" || channel_of(&challenge.kind).is_none() {
+    if challenge.state != "pending" || !(challenge.kind == GENERATED || channel_of(&challenge.kind).is_some()) {
         return Judgement::dead(Cause::NotPending);
     }
     let mut next = challenge.clone();
@@ -127,6 +128,106 @@ pub fn judge(master: &MasterKey, challenge: &Challenge, code: &Secret<String>, n
     };
     next.state = state.to_owned();
     judgement.with(Change::UpdateChallenge(next))
+}
+
+/// A code that was sent to an enrolment proves it only while the enrolment stands as it was: usable, and with the address
+/// the code went to. A right one marks it as proved.
+pub fn of_enrolment(
+    mut judgement: Judgement,
+    challenge: &Challenge,
+    enrolment: Option<Enrolment>,
+    now: Seconds,
+) -> Judgement {
+    if !judgement.passed {
+        return judgement;
+    }
+    match enrolment.filter(|one| one.enabled && address(one).is_some_and(|to| sent_to(challenge, to))) {
+        Some(mut enrolment) => {
+            if !enrolment.validated {
+                enrolment.validated = true;
+                enrolment.updated = now;
+            }
+            enrolment.attempted = Some(now);
+            judgement.with(Change::PutEnrolment(enrolment))
+        }
+        None => {
+            judgement.passed = false;
+            judgement.challenge_dead = true;
+            judgement.cause = Cause::Disabled;
+            for change in &mut judgement.changes {
+                if let Change::UpdateChallenge(next) = change {
+                    next.state = "failed".to_owned();
+                }
+            }
+            judgement
+        }
+    }
+}
+
+fn sent_to(challenge: &Challenge, to: &str) -> bool {
+    let shown: serde_json::Value = serde_json::from_str(&challenge.shown).unwrap_or_default();
+    ["emailAddress", "phoneNumber"].iter().any(|member| shown.get(member).and_then(|at| at.as_str()) == Some(to))
+}
+
+/// Whether codes of this kind may be sent to an address.
+///
+/// # Errors
+/// The factor is switched off, or the address cannot be used.
+pub fn check(tenant: &Tenant, kind: FactorKind, to: &str) -> Result<(), Unusable> {
+    let (channel, settings) = channel(tenant, kind).ok_or(Unusable::SwitchedOff)?;
+    if settings.enabled { check_address(channel, settings, to) } else { Err(Unusable::SwitchedOff) }
+}
+
+/// Draws a code that is handed to the caller instead of being sent.
+///
+/// # Errors
+/// The correlation cannot be used.
+pub fn generate(
+    world: &World,
+    master: &MasterKey,
+    settings: &OtpSettings,
+    correlation: Option<&str>,
+    now: Seconds,
+) -> Result<(Challenge, Secret<String>), Unusable> {
+    let correlation = correlate(world, correlation)?;
+    let (id, code, life) = draw(world, settings);
+    let challenge = Challenge {
+        secret: keyed(master, &id, code.expose()).to_vec(),
+        id,
+        sign_in: None,
+        user: None,
+        enrolment: None,
+        kind: GENERATED.to_owned(),
+        state: "pending".to_owned(),
+        attempts: 0,
+        max_attempts: tries(settings),
+        created: now,
+        updated: now,
+        expires: now + life,
+        shown: json!({ "correlation": correlation }).to_string(),
+        version: 1,
+    };
+    Ok((challenge, code))
+}
+
+fn correlate(world: &World, given: Option<&str>) -> Result<String, Unusable> {
+    match given {
+        None | Some("") => Ok(world.digits("0123456789", 4)),
+        Some(given) if given.len() <= LONGEST_CORRELATION && given.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            Ok(given.to_owned())
+        }
+        Some(_) => Err(Unusable::BadCorrelation),
+    }
+}
+
+fn draw(world: &World, settings: &OtpSettings) -> (ChallengeId, Secret<String>, Seconds) {
+    let length = usize::from(settings.length.clamp(SHORTEST_CODE, LONGEST_CODE));
+    let code = Secret::from(world.digits(&settings.charset, length));
+    (ChallengeId(world.uuid()), code, settings.expiry.clamp(1, LONGEST_LIFE))
+}
+
+fn tries(settings: &OtpSettings) -> i64 {
+    i64::from(settings.retries.min(MOST_RETRIES)) + 1
 }
 
 fn right(master: &MasterKey, challenge: &Challenge, code: &str) -> bool {

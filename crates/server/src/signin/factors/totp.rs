@@ -110,12 +110,7 @@ pub fn seal(
     base32: &Secret<String>,
 ) -> Result<Vec<u8>, Unusable> {
     let cleaned: Zeroizing<String> = Zeroizing::new(
-        base32
-            .expose()
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '-' | '='))
-            .map(|c| c.to_ascii_uppercase())
-            .collect(),
+        base32.expose().chars().filter(|c| !matches!(c, ' ' | '-' | '=')).map(|c| c.to_ascii_uppercase()).collect(),
     );
     let secret = totp_rs::Secret::try_from_base32(cleaned.as_str()).map_err(|_| Unusable::BadSecret)?;
     seal_bytes(master, id, settings, secret.as_bytes())
@@ -123,7 +118,8 @@ pub fn seal(
 
 /// Whether an enrolment holds this secret and these settings: what `apply` compares.
 pub fn holds(master: &MasterKey, enrolment: &Enrolment, settings: &TotpSettings, base32: &Secret<String>) -> bool {
-    let wanted = seal(master, &enrolment.id, settings, base32).ok().and_then(|sealed| open(master, &enrolment.id, &sealed));
+    let wanted =
+        seal(master, &enrolment.id, settings, base32).ok().and_then(|sealed| open(master, &enrolment.id, &sealed));
     match (open(master, &enrolment.id, &enrolment.payload), wanted) {
         (Some(a), Some(b)) => {
             let same: bool = a.secret.as_bytes().ct_eq(b.secret.as_bytes()).into();
@@ -200,9 +196,9 @@ fn matches(totp: &Totp, digits: u8, step: i64, period: i64, code: &str) -> bool 
 /// beyond ten the 31 bits leave leading zeros.
 fn truncate(hash: &[u8], digits: u8) -> String {
     let offset = usize::from(hash.last().copied().unwrap_or(0) & 0x0f);
-    let value = hash.get(offset..offset + 4).map_or(0, |four| {
-        four.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte)) & 0x7fff_ffff
-    });
+    let value = hash
+        .get(offset..offset + 4)
+        .map_or(0, |four| four.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte)) & 0x7fff_ffff);
     let width = usize::from(digits);
     format!("{:0width$}", value % 10_u64.pow(u32::from(digits)))
 }

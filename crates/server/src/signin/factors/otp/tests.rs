@@ -10,7 +10,13 @@ const NOW: Seconds = 1_777_608_000;
 fn tenant(change: impl FnOnce(&mut TenantSettings)) -> Tenant {
     let mut settings = TenantSettings::default();
     change(&mut settings);
-    Tenant { id: "demo".into(), name: "Example".to_owned(), urls: vec!["https://login.example.test".to_owned()], settings, managed: protocol::records::Managed::default() }
+    Tenant {
+        id: "demo".into(),
+        name: "Example".to_owned(),
+        urls: vec!["https://login.example.test".to_owned()],
+        settings,
+        managed: protocol::records::Managed::default(),
+    }
 }
 
 fn request(kind: FactorKind, to: &str) -> Request<'_> {
@@ -154,7 +160,8 @@ fn the_correlation_is_shown_and_is_letters_and_digits() {
         let request = Request { correlation, ..request(FactorKind::EmailOtp, "scott@acme.org") };
         issue(&world, &master, &tenant, request, NOW)
     };
-    let shown = |issued: &Issued| -> BTreeMap<String, String> { serde_json::from_str(&issued.challenge.shown).unwrap() };
+    let shown =
+        |issued: &Issued| -> BTreeMap<String, String> { serde_json::from_str(&issued.challenge.shown).unwrap() };
     let own = with(Some("aB3")).unwrap();
     assert_eq!(shown(&own)["correlation"], "aB3");
     assert_eq!(shown(&own)["emailAddress"], "scott@acme.org");
@@ -174,9 +181,8 @@ fn the_correlation_is_shown_and_is_letters_and_digits() {
 fn addresses_are_checked_and_domains_listed() {
     let master = MasterKey::generate();
     let world = World::fake(NOW);
-    let try_with = |tenant: &Tenant, kind, to: &str| {
-        issue(&world, &master, tenant, request(kind, to), NOW).map(|_| ()).err()
-    };
+    let try_with =
+        |tenant: &Tenant, kind, to: &str| issue(&world, &master, tenant, request(kind, to), NOW).map(|_| ()).err();
     let open = tenant(|_| ());
     for bad in ["", "scott", "scott@", "@acme.org", "a@b@c", "scott@acme.org\r\nRCPT TO:<x@y.z>", "a b@acme.org"] {
         assert_eq!(try_with(&open, FactorKind::EmailOtp, bad), Some(Unusable::BadAddress), "{bad:?}");

@@ -4,7 +4,8 @@ use super::*;
 /// The ASCII secrets of RFC 6238, appendix B, in base32.
 const SHA1: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 const SHA256: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZA";
-const SHA512: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNA";
+const SHA512: &str =
+    "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQGEZDGNA";
 const NOW: Seconds = 1_111_111_109;
 
 fn settings(algorithm: &str, digits: u8) -> TotpSettings {
@@ -46,7 +47,8 @@ fn rfc_6238_vectors() {
         (20_000_000_000, "65353130", "77737706", "47863826"),
     ];
     for (time, sha1, sha256, sha512) in table {
-        for (algorithm, secret, code) in [("SHA1", SHA1, sha1), ("SHA256", SHA256, sha256), ("SHA512", SHA512, sha512)] {
+        for (algorithm, secret, code) in [("SHA1", SHA1, sha1), ("SHA256", SHA256, sha256), ("SHA512", SHA512, sha512)]
+        {
             let settings = TotpSettings { skew: 0, ..settings(algorithm, 8) };
             let enrolment = enrolment(&master, &settings, secret);
             assert!(judge(&master, &enrolment, &settings, &code.into(), time).passed, "{algorithm} at {time}");
@@ -59,7 +61,9 @@ fn rfc_6238_vectors() {
 fn rfc_4226_truncation_with_up_to_twelve_digits() {
     // Appendix D: the value for counter 0 is 1284755224, for counter 3 it is 1726969429 (decimal, before reduction).
     let master = MasterKey::generate();
-    for (digits, first, fourth) in [(6, "755224", "969429"), (10, "1284755224", "1726969429"), (12, "001284755224", "001726969429")] {
+    for (digits, first, fourth) in
+        [(6, "755224", "969429"), (10, "1284755224", "1726969429"), (12, "001284755224", "001726969429")]
+    {
         let settings = TotpSettings { skew: 0, ..settings("SHA1", digits) };
         let enrolment = enrolment(&master, &settings, SHA1);
         assert!(judge(&master, &enrolment, &settings, &first.into(), 0).passed, "{digits}");
@@ -93,10 +97,22 @@ fn a_code_is_dead_once_used_and_so_is_every_earlier_one() {
 #[test]
 fn the_window_is_as_wide_as_the_skew() {
     let master = MasterKey::generate();
-    for (skew, offset, accepted) in [(0, 30, false), (1, 30, true), (1, -30, true), (1, 60, false), (5, 150, true), (5, 180, false), (200, 180, false)] {
+    for (skew, offset, accepted) in [
+        (0, 30, false),
+        (1, 30, true),
+        (1, -30, true),
+        (1, 60, false),
+        (5, 150, true),
+        (5, 180, false),
+        (200, 180, false),
+    ] {
         let settings = TotpSettings { skew, ..settings("SHA1", 8) };
         let enrolment = enrolment(&master, &settings, SHA1);
-        assert_eq!(judge(&master, &enrolment, &settings, &"07081804".into(), NOW + offset).passed, accepted, "{skew} {offset}");
+        assert_eq!(
+            judge(&master, &enrolment, &settings, &"07081804".into(), NOW + offset).passed,
+            accepted,
+            "{skew} {offset}"
+        );
     }
 }
 

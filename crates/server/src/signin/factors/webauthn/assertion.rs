@@ -51,8 +51,7 @@ pub fn assertion_options(
         allowed: request.credentials.iter().filter_map(|enrolment| usable(enrolment, rp)).collect(),
         user_verification: UserVerification::parse(request.user_verification)?,
     };
-    let allowed: Vec<Value> =
-        ceremony.allowed.iter().map(|id| json!({ "id": id, "type": "public-key" })).collect();
+    let allowed: Vec<Value> = ceremony.allowed.iter().map(|id| json!({ "id": id, "type": "public-key" })).collect();
     // Members and their order as clients of the vendor's server expect them.
     let options = json!({
         "rpId": rp.rp_id,

@@ -124,6 +124,3 @@ fn cause(error: &PasskiError) -> Cause {
         _ => Cause::Malformed,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,8 @@
 //! Registering a credential: options, and what becomes of the response (WebAuthn §7.1). Attestation `none` only: what
 //! an authenticator says of itself is neither asked for nor believed.
 
-use passki::{AttestationType, CredentialProtectionPolicy, PasskiError, RegistrationCredential, RegistrationState};
 use passki::StoredPasskey;
+use passki::{AttestationType, CredentialProtectionPolicy, PasskiError, RegistrationCredential, RegistrationState};
 use protocol::records::{Enrolment, EnrolmentId, RelyingParty, Seconds, User, UserId};
 use serde_json::{Value, json};
 use store::{Challenge, Change};
@@ -154,15 +154,15 @@ fn check(
     };
     let rp = library(rp);
     // The result does not say whether the person was verified; asking with the demand does.
-    let (passkey, user_verified) =
-        match rp.finish_passkey_registration(&presented, &state(UserVerification::Required)?) {
-            Ok(passkey) => (passkey, true),
-            Err(PasskiError::UserVerificationRequired) => {
-                let lenient = state(ceremony.user_verification)?;
-                (rp.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
-            }
-            Err(error) => return Err(cause(&error)),
-        };
+    let (passkey, user_verified) = match rp.finish_passkey_registration(&presented, &state(UserVerification::Required)?)
+    {
+        Ok(passkey) => (passkey, true),
+        Err(PasskiError::UserVerificationRequired) => {
+            let lenient = state(ceremony.user_verification)?;
+            (rp.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
+        }
+        Err(error) => return Err(cause(&error)),
+    };
     let sound = passkey.attestation_type == AttestationType::None
         && ALGORITHMS.contains(&passkey.algorithm)
         && (1..=1023).contains(&passkey.credential_id.len());
