@@ -100,7 +100,13 @@ fn meta(given: Option<&Value>, existing: Option<&Value>, stamp: Stamp<'_>) -> Va
     let references: BTreeSet<&str> = stages.values().filter_map(Value::as_str).collect();
     let enforcement = given.get("enforcementType").and_then(Value::as_str).unwrap_or("fedSSO");
     let scope = given.get("scope").filter(|scope| scope.is_array()).cloned();
-    let last_active = if state == "ACTIVE" { json!(stamp.now) } else { kept("lastActive", json!(0)) };
+    // Of this revision, not of the policy: it says whether a sign-in may have begun with it.
+    let same_revision = old.get("revision").and_then(Value::as_i64) == Some(stamp.revision);
+    let last_active = match state.as_str() {
+        "ACTIVE" => json!(stamp.now),
+        _ if same_revision => kept("lastActive", json!(0)),
+        _ => json!(0),
+    };
     let mut meta = json!({
         "state": state,
         "schema": SCHEMA,

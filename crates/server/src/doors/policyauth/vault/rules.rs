@@ -200,7 +200,8 @@ impl Vault<'_> {
 }
 
 fn has_been_in_force(record: &PolicyRecord) -> bool {
-    record.primary || record.document["meta"]["lastActive"].as_i64().unwrap_or_default() > 0
+    let meta = &record.document["meta"];
+    record.primary || meta["state"] == "DRY" || meta["lastActive"].as_i64().unwrap_or_default() > 0
 }
 
 fn is_default(document: &Value) -> bool {
