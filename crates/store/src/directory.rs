@@ -269,19 +269,12 @@ impl Store {
     }
 
     /// Makes all of these changes of one tenant's directory, or none, and a new version.
-    pub async fn change_directory(
-        &self,
-        tenant: &TenantId,
-        changes: Vec<DirectoryChange>,
-    ) -> Result<(), CommitError> {
+    pub async fn change_directory(&self, tenant: &TenantId, changes: Vec<DirectoryChange>) -> Result<(), CommitError> {
         self.change_directories(vec![(tenant.clone(), changes)]).await
     }
 
     /// The same for several tenants at once: all or none. A refused change is named by its position over all lists.
-    pub async fn change_directories(
-        &self,
-        tenants: Vec<(TenantId, Vec<DirectoryChange>)>,
-    ) -> Result<(), CommitError> {
+    pub async fn change_directories(&self, tenants: Vec<(TenantId, Vec<DirectoryChange>)>) -> Result<(), CommitError> {
         let mut ops = Vec::new();
         let mut index = 0;
         for (tenant, changes) in tenants {

@@ -36,6 +36,19 @@ impl Op {
     }
 }
 
+impl Op {
+    /// What rows are locked in the order of: those who take them in the same order never wait for each other in a ring.
+    pub(crate) fn order(&self) -> (&'static str, &[u8]) {
+        let key = match self.values.first() {
+            Some(Value::Text(text)) => text.as_bytes(),
+            Some(Value::Blob(bytes)) => bytes,
+            Some(Value::Digest(bytes)) => bytes,
+            Some(Value::Int(_) | Value::Null) | None => &[],
+        };
+        (self.sql, key)
+    }
+}
+
 /// The first change that holds something PostgreSQL cannot store; both databases refuse it alike.
 pub(crate) fn unstorable(ops: &[Op]) -> Option<usize> {
     ops.iter().find(|op| op.values.iter().any(|value| value.param().is_unstorable())).map(|op| op.change)

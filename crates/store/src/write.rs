@@ -122,14 +122,27 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<Value, StoreError> {
         .map_err(|source| StoreError::from("a record cannot be written as JSON", source))
 }
 
-/// The statements of a list of changes, in order.
+/// The statements of a list of changes, in order. Spent names alone change places among themselves, into the order in
+/// which everybody takes them: two transactions that spend the same two would otherwise wait for each other.
 pub(crate) fn compile(tenant: &TenantId, changes: Vec<Change>) -> Result<Vec<Op>, StoreError> {
     let kept = Kept::of(&changes);
     let mut ops = Vec::with_capacity(changes.len() + 2);
     for (index, change) in changes.into_iter().enumerate() {
         compile_one(tenant, index, change, &kept, &mut ops)?;
     }
+    order_spends(&mut ops);
     Ok(ops)
+}
+
+fn order_spends(ops: &mut [Op]) {
+    let places: Vec<usize> = (0..ops.len()).filter(|&place| ops[place].sql == SPEND).collect();
+    // Few at most: each place takes the least of what is left.
+    for (rank, &place) in places.iter().enumerate() {
+        let least = places[rank..].iter().copied().min_by(|&a, &b| ops[a].order().cmp(&ops[b].order()));
+        if let Some(least) = least {
+            ops.swap(place, least);
+        }
+    }
 }
 
 /// Until when each grant of a transaction must be remembered: as long as the longest token issued with it, for the

@@ -70,6 +70,8 @@ async fn write(pool: Pool, inbox: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiv
         if inbox.lock().await.recv_many(&mut jobs, BATCH).await == 0 {
             return;
         }
+        // In one order, so that two groups never wait for each other in a ring.
+        jobs.sort_by(|a, b| a.op.order().cmp(&b.op.order()));
         let (ops, callers): (Vec<Op>, Vec<_>) = jobs.drain(..).map(|job| (job.op, job.done)).unzip();
         for (result, done) in run(&pool, &ops).await.into_iter().zip(callers) {
             // A caller that has gone away no longer wants to know, but the change stands.
