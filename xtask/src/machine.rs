@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Outcome;
 
@@ -18,6 +18,24 @@ pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
     command
+}
+
+/// Runs a `cargo build`; where the named programs lie, in their order.
+pub fn built(mut command: Command, names: &[&str]) -> Outcome<Vec<PathBuf>> {
+    command.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    let output = command.output().map_err(|e| format!("`cargo` cannot be run: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("`{}` cannot be built", names.join("`, `")));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let find = |name: &&str| {
+        let made =
+            |message: &&serde_json::Value| message["target"]["name"] == *name && message["executable"].is_string();
+        messages.iter().find(made).and_then(|message| message["executable"].as_str()).map(PathBuf::from)
+    };
+    let found: Option<Vec<PathBuf>> = names.iter().map(find).collect();
+    found.ok_or_else(|| format!("cargo did not say where `{}` lies", names.join("`, `")))
 }
 
 /// Do we run as root?

@@ -11,6 +11,7 @@ mod smtp;
 mod steps;
 mod summary;
 mod test;
+mod walk;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use crate::postgres::Postgres;
 use crate::smtp::Sink;
 use crate::steps::Steps;
 use crate::summary::Summary;
+use crate::walk;
 
 /// Runs every step and fails if one of them did.
 pub fn run() -> Outcome {
@@ -32,6 +33,7 @@ pub fn run() -> Outcome {
     let begun = Instant::now();
     steps.try_out("tests", || run_tests(&postgres, &sink, &mut summary));
     let seconds = begun.elapsed().as_secs_f64();
+    steps.try_out("the walk of the README", walk::run);
     drop((postgres, sink));
     let outcome = steps.finish();
     println!();

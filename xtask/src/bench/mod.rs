@@ -4,7 +4,6 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use clap::Args;
@@ -81,20 +80,8 @@ fn build_and_begin() -> Outcome {
 /// Builds with the shipped profile; where the named programs lie, in their order.
 fn build(what: &[&str], names: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut command = machine::cargo();
-    command.args(["build", "--locked", "--profile", "dist", "--message-format", "json-render-diagnostics"]).args(what);
-    let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("`cargo` cannot be run: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("`cargo build {}` failed", what.join(" ")));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let built: Vec<serde_json::Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let find = |name: &&str| {
-        let message =
-            built.iter().find(|message| message["target"]["name"] == *name && message["executable"].is_string());
-        message.and_then(|message| message["executable"].as_str()).map(PathBuf::from)
-    };
-    let found: Option<Vec<PathBuf>> = names.iter().map(find).collect();
-    found.ok_or_else(|| format!("cargo did not say where `{}` lies", names.join("`, `")))
+    command.args(["build", "--locked", "--profile", "dist"]).args(what);
+    machine::built(command, names)
 }
 
 fn measure(options: &Options, programs: &Programs) -> Outcome {

@@ -53,7 +53,6 @@ fn configuration(address: SocketAddr, directory: &Path) -> String {
     let directory = directory.display();
     format!(
         "[server]\nlisten = \"{address}\"\n\n[database]\nurl = \"sqlite:{directory}/countersign.sqlite3\"\n\n\
-         [keys]\nmaster_key_file = \"{directory}/master.key\"\n\n[mail]\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\n\
-         from = \"no-reply@bench.example\"\n"
+         [keys]\nmaster_key_file = \"{directory}/master.key\"\n"
     )
 }
