@@ -133,3 +133,21 @@ fn the_two_worlds_share_no_identifier() {
     assert!(one.len() > 15 && two.len() > 10);
     assert_eq!(one.iter().filter(|id| two.contains(id)).collect::<Vec<_>>(), Vec::<&String>::new());
 }
+
+/// Every key that a client or the settings may have is told in the reference, and nothing else is.
+#[test]
+fn the_reference_names_every_field() {
+    let page = include_str!("../../../../docs/tenant-file.md");
+    let section = |from: &str, to: &str| page.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
+    let names = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let client: protocol::records::Client = serde_json::from_value(serde_json::json!({ "id": "x" })).unwrap();
+    let told = section("## `[[tenant.clients]]`", "## `[[tenant.keys]]`");
+    for name in names(serde_json::to_value(client).unwrap()) {
+        let by_file = !["secrets", "keys", "not_before"].contains(&name.as_str());
+        assert_eq!(told.contains(&format!("`{name}`")), by_file, "`{name}` of a client");
+    }
+    let told = section("### `[tenant.settings]`", "## `[[tenant.sources]]`");
+    for name in names(serde_json::to_value(protocol::records::TenantSettings::default()).unwrap()) {
+        assert!(told.contains(&format!("`{name}`")), "`{name}` of the settings");
+    }
+}
