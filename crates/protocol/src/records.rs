@@ -157,9 +157,6 @@ pub struct TenantSettings {
     pub totp: TotpSettings,
     /// Whether WebAuthn is offered at all.
     pub fido2_enabled: bool,
-    /// What a policy does when a data source it needs (geography, risk) is not configured: the stricter outcome
-    /// always stands; `true` turns a resulting denial into a demand for any second factor (`onMissingData`).
-    pub missing_data_demands_mfa: bool,
     /// Language of messages (BCP 47), the first key of `texts`.
     pub language: String,
     /// Texts of messages in place of the built-in English ones: by language, then by name (`code.email.txt`, …).
@@ -190,7 +187,6 @@ impl Default for TenantSettings {
             voice_otp: OtpSettings::default(),
             totp: TotpSettings::default(),
             fido2_enabled: true,
-            missing_data_demands_mfa: false,
             language: "en".to_owned(),
             texts: BTreeMap::new(),
         }
@@ -730,8 +726,6 @@ pub struct Grant {
     pub refresh_previous: Option<Digest>,
     /// When the last rotation happened.
     pub rotated_at: Seconds,
-    /// The answer of the last rotation, sealed, so that a lost answer can be given again within the grace window.
-    pub last_answer: Option<Vec<u8>>,
     /// Grows with every change.
     pub version: i64,
 }

@@ -62,7 +62,6 @@ mod tests {
             refresh_expires: 500,
             refresh_previous: Some(digest(1)),
             rotated_at: 100,
-            last_answer: None,
             version: 1,
         }
     }

@@ -245,7 +245,6 @@ fn grant(world: &World, tenant: &TenantId) -> Grant {
         refresh_expires: now + 64_800,
         refresh_previous: None,
         rotated_at: 0,
-        last_answer: None,
         version: 1,
     }
 }

@@ -182,22 +182,11 @@ CREATE TABLE grants (
     refresh_expires BIGINT NOT NULL,
     refresh_previous BYTEA,
     rotated_at BIGINT NOT NULL,
-    last_answer BYTEA,
     version BIGINT NOT NULL,
     PRIMARY KEY (id, tenant)
 );
 CREATE INDEX grants_by_subject ON grants (subject, tenant) WHERE subject IS NOT NULL;
 CREATE INDEX grants_expire ON grants (kept);
-
--- Every refresh token a grant ever had, so that an old one coming back is recognised however many came after it.
-CREATE TABLE refresh_tokens (
-    digest BYTEA NOT NULL,
-    tenant TEXT NOT NULL,
-    grant_id TEXT NOT NULL,
-    expires BIGINT NOT NULL,
-    PRIMARY KEY (digest, tenant)
-);
-CREATE INDEX refresh_tokens_expire ON refresh_tokens (expires);
 
 CREATE TABLE tokens (
     digest BYTEA NOT NULL,

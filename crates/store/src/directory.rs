@@ -164,7 +164,7 @@ const REMOVE_USER: [&str; 5] = [
     "DELETE FROM user_attributes WHERE user_id = $1 AND tenant = $2",
     "DELETE FROM enrolments WHERE user_id = $1 AND tenant = $2",
     "DELETE FROM tokens WHERE subject = $1 AND tenant = $2",
-    "UPDATE grants SET active = 0, last_answer = NULL, version = version + 1 \
+    "UPDATE grants SET active = 0, version = version + 1 \
      WHERE subject = $1 AND tenant = $2 AND active = 1",
 ];
 const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
@@ -176,7 +176,7 @@ const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, 
      attempted = excluded.attempted, version = enrolments.version + 1, managed = excluded.managed";
 const REMOVE_ENROLMENT: &str = "DELETE FROM enrolments WHERE id = $1 AND tenant = $2";
 
-const REMOVE_TENANT: [&str; 21] = [
+const REMOVE_TENANT: [&str; 20] = [
     "DELETE FROM tenants WHERE id = $1",
     "DELETE FROM sources WHERE tenant = $1",
     "DELETE FROM user_groups WHERE tenant = $1",
@@ -193,7 +193,6 @@ const REMOVE_TENANT: [&str; 21] = [
     "DELETE FROM meters WHERE tenant = $1",
     "DELETE FROM spent WHERE tenant = $1",
     "DELETE FROM grants WHERE tenant = $1",
-    "DELETE FROM refresh_tokens WHERE tenant = $1",
     "DELETE FROM tokens WHERE tenant = $1",
     "DELETE FROM revoked_jwts WHERE tenant = $1",
     "DELETE FROM outbox WHERE tenant = $1",

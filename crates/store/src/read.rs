@@ -32,14 +32,10 @@ const JWT_REVOKED: &str = "SELECT 1 FROM revoked_jwts WHERE jti = $1 AND tenant 
      WHERE g.id = $3 AND g.tenant = $2 \
      AND (g.active = 0 OR (g.subject IS NOT NULL AND (u.active IS NULL OR u.active = 0 OR u.not_before > $4)))";
 const GRANT: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
-     g.refresh_expires, g.refresh_previous, g.rotated_at, g.last_answer, g.version \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.version \
      FROM grants g WHERE g.id = $1 AND g.tenant = $2";
-const GRANT_BY_REFRESH: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, \
-     g.refresh, g.refresh_expires, g.refresh_previous, g.rotated_at, g.last_answer, g.version \
-     FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id AND g.tenant = r.tenant \
-     WHERE r.digest = $1 AND r.tenant = $2";
 const GRANTS_OF_USER: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
-     g.refresh_expires, g.refresh_previous, g.rotated_at, g.last_answer, g.version \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.version \
      FROM grants g WHERE g.subject = $1 AND g.tenant = $2 ORDER BY g.created, g.id LIMIT $3";
 const USER: &str = "SELECT u.id, u.source, u.username, u.active, u.password, u.member_of, u.attributes, \
      u.not_before, u.created, u.updated FROM users u WHERE u.id = $1 AND u.tenant = $2";
@@ -133,12 +129,6 @@ impl Store {
     /// A grant, living or dead.
     pub async fn grant(&self, tenant: &TenantId, id: &GrantId) -> Result<Option<Grant>, StoreError> {
         self.first(GRANT, &[id.as_str().into(), tenant.as_str().into()], |row| grant(row, tenant)).await
-    }
-
-    /// The grant that this refresh token belongs to: its current one, the one before, or any older one. Compare with
-    /// `refresh` and `refresh_previous`; a token that is neither was rotated away earlier and is being used again.
-    pub async fn grant_by_refresh(&self, tenant: &TenantId, refresh: &Digest) -> Result<Option<Grant>, StoreError> {
-        self.first(GRANT_BY_REFRESH, &[refresh.into(), tenant.as_str().into()], |row| grant(row, tenant)).await
     }
 
     /// Grants of a person, oldest first, living or dead.
@@ -260,8 +250,7 @@ fn grant(row: &Row<'_>, tenant: &TenantId) -> Result<Grant, StoreError> {
         refresh_expires: row.int(8)?,
         refresh_previous: row.opt_digest(9)?,
         rotated_at: row.int(10)?,
-        last_answer: row.opt_blob(11)?,
-        version: row.int(12)?,
+        version: row.int(11)?,
     })
 }
 

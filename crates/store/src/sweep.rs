@@ -7,11 +7,9 @@ use crate::error::{CommitError, StoreError};
 use crate::op::Op;
 
 /// Tokens before grants: a dead grant's row is what says that its tokens are dead.
-const EXPIRED: [&str; 10] = [
+const EXPIRED: [&str; 9] = [
     "DELETE FROM tokens WHERE (digest, tenant) IN \
      (SELECT digest, tenant FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)",
-    "DELETE FROM refresh_tokens WHERE (digest, tenant) IN \
-     (SELECT digest, tenant FROM refresh_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)",
     "DELETE FROM grants WHERE (id, tenant) IN \
      (SELECT id, tenant FROM grants WHERE kept <= $1 ORDER BY kept LIMIT $2)",
     "DELETE FROM sign_ins WHERE (id, tenant) IN \

@@ -171,7 +171,6 @@ impl Row<'_> {
         text -> String,
         opt_text -> Option<String>,
         blob -> Vec<u8>,
-        opt_blob -> Option<Vec<u8>>,
     }
 
     pub(crate) fn yes(&self, column: usize) -> Result<bool, StoreError> {

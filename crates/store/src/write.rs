@@ -66,16 +66,14 @@ pub(crate) const ADD_TOKEN: &str = "INSERT INTO tokens (digest, tenant, client, 
 const REVOKE_TOKEN: &str = "DELETE FROM tokens WHERE digest = $1 AND tenant = $2";
 const REVOKE_JWT: &str = "INSERT INTO revoked_jwts (jti, tenant, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const ADD_GRANT: &str = "INSERT INTO grants (id, tenant, client, subject, active, created, expires, kept, detail, \
-     refresh, refresh_expires, refresh_previous, rotated_at, last_answer, version) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
+     refresh, refresh_expires, refresh_previous, rotated_at, version) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
 // A dead grant never comes back: neither by a version read before it died, nor by `active` set again.
 const UPDATE_GRANT: &str = "UPDATE grants SET active = $1, expires = $2, \
      kept = CASE WHEN kept < CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) ELSE kept END, detail = $4, refresh = $5, \
-     refresh_expires = $6, refresh_previous = $7, rotated_at = $8, last_answer = $9, version = version + 1 \
-     WHERE id = $10 AND tenant = $11 AND version = $12 AND active = 1";
-const ADD_REFRESH: &str = "INSERT INTO refresh_tokens (digest, tenant, grant_id, expires) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT DO NOTHING";
-const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, last_answer = NULL, version = version + 1 \
+     refresh_expires = $6, refresh_previous = $7, rotated_at = $8, version = version + 1 \
+     WHERE id = $9 AND tenant = $10 AND version = $11 AND active = 1";
+const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE id = $1 AND tenant = $2 AND active = 1";
 const ADD_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
      lookup, payload, created, updated, attempted, version, managed) \
@@ -338,7 +336,6 @@ fn add_token(index: usize, tenant: &TenantId, digest: Digest, token: Token) -> R
 
 fn add_grant(index: usize, tenant: &TenantId, grant: Grant, kept: &Kept, ops: &mut Vec<Op>) -> Result<(), StoreError> {
     let until = kept.until(&grant);
-    let refresh = refresh_row(index, tenant, &grant);
     ops.push(Op::must(
         index,
         ADD_GRANT,
@@ -356,11 +353,9 @@ fn add_grant(index: usize, tenant: &TenantId, grant: Grant, kept: &Kept, ops: &m
             grant.refresh_expires.into(),
             grant.refresh_previous.into(),
             grant.rotated_at.into(),
-            grant.last_answer.into(),
             grant.version.into(),
         ],
     ));
-    ops.extend(refresh);
     Ok(())
 }
 
@@ -372,7 +367,6 @@ fn update_grant(
     ops: &mut Vec<Op>,
 ) -> Result<(), StoreError> {
     let until = kept.until(&grant);
-    let refresh = refresh_row(index, tenant, &grant);
     ops.push(Op::must(
         index,
         UPDATE_GRANT,
@@ -385,23 +379,12 @@ fn update_grant(
             grant.refresh_expires.into(),
             grant.refresh_previous.into(),
             grant.rotated_at.into(),
-            grant.last_answer.into(),
             grant.id.0.into(),
             tenant.as_str().into(),
             grant.version.into(),
         ],
     ));
-    ops.extend(refresh);
     Ok(())
-}
-
-/// The current refresh token in the table they are found by; one that has not changed is there already.
-fn refresh_row(index: usize, tenant: &TenantId, grant: &Grant) -> Option<Op> {
-    let expires = grant.expires.max(grant.refresh_expires);
-    grant.refresh.map(|digest| {
-        let values = vec![digest.into(), tenant.as_str().into(), grant.id.as_str().into(), expires.into()];
-        Op::any(index, ADD_REFRESH, values)
-    })
 }
 
 fn put_enrolment(index: usize, tenant: &TenantId, e: Enrolment) -> Result<Op, StoreError> {

@@ -49,7 +49,6 @@ fn nothing_is_read_through_the_wall() {
             assert_eq!(store.attempts(&tenant, "k").await.unwrap().failures == 1, there);
             assert_eq!(store.token(&tenant, &digest(1)).await.unwrap().is_some(), there);
             assert_eq!(store.grant(&tenant, &"g".into()).await.unwrap().is_some(), there);
-            assert_eq!(store.grant_by_refresh(&tenant, &digest(1)).await.unwrap().is_some(), there);
             assert_eq!(store.jwt_revoked(&tenant, "j", &"x".into(), NOW).await.unwrap(), there);
             assert_eq!(store.user(&tenant, &"U1".into()).await.unwrap().is_some(), there);
             assert_eq!(store.user_by_login(&tenant, &"source".into(), "SCOTT").await.unwrap().is_some(), there);

@@ -152,7 +152,6 @@ pub fn grant(id: &str) -> Grant {
         refresh_expires: NOW + 1800,
         refresh_previous: None,
         rotated_at: NOW,
-        last_answer: None,
         version: 1,
     }
 }

@@ -98,7 +98,6 @@ fn next_grant(
         refresh_expires: 0,
         refresh_previous: None,
         rotated_at: now,
-        last_answer: None,
         version: 0,
     });
     if client.grant_types.contains("refresh_token") {
