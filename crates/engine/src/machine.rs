@@ -268,7 +268,11 @@ fn after_contact(
     mut effects: Vec<Effect>,
 ) -> Step {
     let Some(policy) = after else {
-        return show(sign_in, Stage::Ready, Prompt::Finish, effects);
+        // Where a policy governs the sign-in, none handed over is one that went missing, not one that asks for nothing.
+        return match sign_in.policy {
+            None => show(sign_in, Stage::Ready, Prompt::Finish, effects),
+            Some(_) => refuse(sign_in, Refusal::DeniedByPolicy, effects),
+        };
     };
     let decision = decide(policy, Contact::After, facts, offered);
     effects.push(Effect::Decided(Box::new(decision.record)));
