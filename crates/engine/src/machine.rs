@@ -127,6 +127,10 @@ fn issue(
     let before = in_flight.len();
     in_flight.retain(|one| one.kind != kind || one.enrolment != enrolment);
     if in_flight.len() != before {
+        // What went to no enrolment cannot be cancelled alone: all die, and none may be answered any more.
+        if enrolment.is_none() {
+            in_flight.clear();
+        }
         effects.push(Effect::CancelChallenges { enrolment: enrolment.clone() });
     }
     if in_flight.len() >= MAX_IN_FLIGHT {

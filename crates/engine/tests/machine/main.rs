@@ -2,6 +2,7 @@
 //! small policies, and by what is stored.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod challenges;
 mod ends;
 mod policies;
 mod support;
