@@ -203,7 +203,7 @@ fn submit(
 }
 
 fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, NotNow> {
-    let (stage, mut sign_in) = split(sign_in);
+    let (stage, sign_in) = split(sign_in);
     let Stage::Checking { open, mut issued, kind, enrolment, challenge, subject } = stage else {
         return Err(NotNow::OutOfTurn);
     };
@@ -219,19 +219,19 @@ fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, Not
                 Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
             Ok(show(sign_in, Stage::Proven { open, proof, subject, receipt }, prompt, effects))
         }
-        // A stranger can only fail, whatever the check says.
+        // A stranger can only fail, whatever the check says, and it counts like any other failure.
         (Verdict::Passed { .. }, None) => Ok(wrong(sign_in, open, issued)),
         (Verdict::Failed { challenge_dead }, _) => {
             if challenge_dead {
                 issued.retain(|one| Some(&one.challenge) != challenge.as_ref());
             }
-            sign_in.failures = sign_in.failures.saturating_add(1);
             Ok(wrong(sign_in, open, issued))
         }
     }
 }
 
-fn wrong(sign_in: SignIn, open: Open, issued: Vec<Issued>) -> Step {
+fn wrong(mut sign_in: SignIn, open: Open, issued: Vec<Issued>) -> Step {
+    sign_in.failures = sign_in.failures.saturating_add(1);
     let prompt = Prompt::Again { any_of: open.any_of().to_vec() };
     show(sign_in, reopen(open, issued), prompt, Vec::new())
 }

@@ -5,4 +5,6 @@
 mod challenges;
 mod ends;
 mod policies;
+mod renewals;
+mod scripts;
 mod support;
