@@ -181,7 +181,12 @@ fn submit(
     allowed(&open, kind)?;
     same_person(sign_in.subject.as_ref(), &who)?;
     if kind.needs_challenge() {
-        let fits = |one: &Issued| Some(&one.challenge) == challenge.as_ref() && one.kind == kind;
+        // What was sent to one enrolment must not count as a proof of another. A passkey may be asked for by no name.
+        let fits = |one: &Issued| {
+            Some(&one.challenge) == challenge.as_ref()
+                && one.kind == kind
+                && (one.enrolment.is_none() || one.enrolment == enrolment)
+        };
         if !in_flight.iter().any(fits) {
             return Err(NotNow::NoChallenge);
         }

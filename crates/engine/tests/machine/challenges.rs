@@ -149,6 +149,28 @@ fn an_answer_needs_a_challenge_of_its_own_factor() {
     ");
 }
 
+/// A code read in one mailbox proves nothing about another; a passkey asked for by no name is whichever was used.
+#[test]
+fn an_answer_counts_for_the_enrolment_its_challenge_went_to() {
+    let mut script = any_of_three();
+    script.is_sent(EmailOtp, "mail-1", "code-1").does(issue(Passkey, None, None)).does(issued("ceremony-1"));
+    script.transcript();
+    script
+        .does(submit(EmailOtp, known("scott"), Some("mail-2"), Some("code-1")))
+        .does(submit(EmailOtp, known("scott"), None, Some("code-1")))
+        .does(submit(Passkey, known("scott"), Some("key-1"), Some("ceremony-1")));
+    assert_snapshot!(script.transcript(), @r"
+    > submit email-otp by scott with mail-2 answering code-1
+      not now: no such challenge is in flight
+    > submit email-otp by scott answering code-1
+      not now: no such challenge is in flight
+    > submit passkey by scott with key-1 answering ceremony-1
+      record: charge scott for passkey
+      ask: check passkey of scott with key-1 against ceremony-1
+      stands: checking passkey, in flight code-1 ceremony-1
+    ");
+}
+
 #[test]
 fn a_challenge_that_died_of_wrong_answers_goes_and_the_others_stay() {
     let mut script = any_of_three();
