@@ -4,7 +4,19 @@
 
 mod challenges;
 mod ends;
+mod ghost;
 mod policies;
+mod properties;
 mod renewals;
 mod scripts;
+mod stored;
 mod support;
+mod walk;
+
+// The same random policies and worlds as the policy's own tests, and the same second evaluator.
+#[allow(dead_code, reason = "the policy's own tests use the rest")]
+#[path = "../policy/generate.rs"]
+mod generate;
+#[allow(dead_code, reason = "the policy's own tests use the rest")]
+#[path = "../policy/naive.rs"]
+mod naive;

@@ -1,0 +1,302 @@
+//! A second account of a sign-in, kept beside the engine from what came in and what was recorded: who is being checked,
+//! what was proved, which challenges the store holds alive. Every step is held against it.
+
+use engine::policy::{Contact, Demand, Frequency, Outcome, decide};
+use engine::{Ask, Closure, Effect, Event, FactorKind, Next, NotNow, Prompt, Proof, SignIn, Stage, Step, Verdict, Who};
+
+use crate::support::Setting;
+
+/// A proof that counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Counted {
+    pub kind: FactorKind,
+    pub subject: String,
+    pub this_run: bool,
+    pub first: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ghost {
+    /// Charged for and not judged yet.
+    charged: Option<Charged>,
+    /// Proved, with its receipt.
+    proved: Option<(FactorKind, String, String)>,
+    pub counted: Vec<Counted>,
+    /// What the first contact asked for.
+    asked_first: Vec<(Vec<FactorKind>, Frequency)>,
+    /// Challenges alive in the store: name, kind, enrolment.
+    alive: Vec<(String, FactorKind, Option<String>)>,
+    /// A challenge being made.
+    making: Option<(FactorKind, Option<String>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Charged {
+    kind: FactorKind,
+    /// None is a stranger.
+    subject: Option<String>,
+    challenge: Option<String>,
+}
+
+impl Ghost {
+    /// The account as it begins, and the first step held against it.
+    pub fn begin(setting: &Setting, step: &Step) -> Self {
+        let mut ghost = Self {
+            charged: None,
+            proved: None,
+            counted: Vec::new(),
+            asked_first: Vec::new(),
+            alive: Vec::new(),
+            making: None,
+        };
+        if let Some(prior) = &setting.prior {
+            ghost.counted.extend(prior.proofs.iter().map(|proof| Counted {
+                kind: proof.kind,
+                subject: prior.subject.clone(),
+                this_run: proof.this_run,
+                first: proof.first,
+            }));
+        } else if let Some(policy) = &setting.policy {
+            match decide(policy, Contact::First, &setting.before, &setting.offered).outcome {
+                Outcome::Demand(demands) => ghost.asked_first = plain(&demands),
+                Outcome::Deny | Outcome::Allow => assert!(matches!(step.sign_in.stage, Stage::Closed(_))),
+            }
+        } else {
+            assert!(matches!(step.sign_in.stage, Stage::Closed(_)), "without a policy nobody begins");
+        }
+        assert_eq!(step.sign_in.failures, 0);
+        assert_eq!(step.sign_in.subject, setting.prior.as_ref().map(|prior| prior.subject.clone()));
+        if step.sign_in.stage == Stage::Ready {
+            assert!(setting.prior.is_some(), "ready before anybody was known");
+            ghost.must_be_enough(setting, &step.sign_in);
+        }
+        ghost.must_be_sound(step);
+        ghost
+    }
+
+    /// One step held against the account.
+    pub fn observe(&mut self, setting: &Setting, before: &SignIn, event: &Event<'_>, taken: &Result<Step, NotNow>) {
+        let step = match taken {
+            Ok(step) => step,
+            Err(not_now) => {
+                assert_eq!(*not_now == NotNow::Closed, matches!(before.stage, Stage::Closed(_)));
+                return;
+            }
+        };
+        let after = &step.sign_in;
+        assert!(!matches!(before.stage, Stage::Closed(_)), "what is closed took a step");
+        assert_eq!((after.policy, after.expires), (before.policy, before.expires));
+        assert!(before.subject.is_none() || after.subject == before.subject, "the person changed");
+        assert!(after.proofs.starts_with(&before.proofs), "a proof was dropped");
+        let presented = matches!(event, Event::Continue { .. });
+        assert_eq!(after.proofs.len() - before.proofs.len(), usize::from(presented));
+        assert_eq!(after.failures - before.failures, u32::from(self.must_fail(event)), "failures after {event:?}");
+        let charges: Vec<_> = step
+            .effects
+            .iter()
+            .filter_map(|effect| if let Effect::Charge { who, kind } = effect { Some((who, *kind)) } else { None })
+            .collect();
+        if let Next::Ask(Ask::Check { kind, who, enrolment, challenge }) = &step.next {
+            assert_eq!(charges, [(who, *kind)], "checked without being charged for, once");
+            assert!(matches!(after.stage, Stage::Checking { .. }), "checked before the charge is stored");
+            assert!(asked_for(before).contains(kind), "{kind:?} was never asked for");
+            assert!(
+                !kind.needs_challenge()
+                    || self.alive.iter().any(|(name, of, sent_to)| {
+                        Some(name) == challenge.as_ref() && of == kind && (sent_to.is_none() || sent_to == enrolment)
+                    }),
+                "answers a challenge that is not alive, or went elsewhere"
+            );
+            assert!(before.subject.is_none() || *who == Who::Known(before.subject.clone().unwrap()));
+        } else {
+            assert!(charges.is_empty(), "charged for without a check");
+        }
+        self.follow(event, step);
+        if after.stage == Stage::Ready {
+            assert!(presented, "ready after {event:?}");
+            self.must_be_enough(setting, after);
+        }
+        self.must_be_sound(step);
+        self.must_agree_on_challenges(after);
+    }
+
+    /// Whether this event is a wrong answer: a stranger's always is.
+    fn must_fail(&self, event: &Event<'_>) -> bool {
+        let stranger = self.charged.as_ref().is_some_and(|charged| charged.subject.is_none());
+        match event {
+            Event::Judged(Verdict::Failed { .. }) => true,
+            Event::Judged(Verdict::Passed { .. }) => stranger,
+            _ => false,
+        }
+    }
+
+    fn follow(&mut self, event: &Event<'_>, step: &Step) {
+        for effect in &step.effects {
+            match effect {
+                Effect::CancelChallenges { enrolment: None } => self.alive.clear(),
+                Effect::CancelChallenges { enrolment } => self.alive.retain(|(_, _, of)| of != enrolment),
+                Effect::Clear { subject, kind } => {
+                    let of = self.charged.as_ref().map(|charged| (charged.kind, charged.subject.as_ref()));
+                    assert_eq!(of, Some((*kind, Some(subject))), "cleared without a right answer");
+                }
+                Effect::Charge { .. } | Effect::Decided(_) => {}
+            }
+        }
+        match event {
+            Event::Issue { kind, enrolment, .. } => {
+                self.forget();
+                self.making = Some((*kind, enrolment.clone()));
+            }
+            Event::Issued { challenge } => {
+                let (kind, enrolment) = self.making.take().expect("a challenge is being made");
+                self.alive.push((challenge.clone(), kind, enrolment));
+            }
+            Event::Withdraw { challenge } => {
+                self.forget();
+                self.alive.retain(|(name, ..)| name != challenge);
+            }
+            Event::Submit { kind, who, challenge, .. } => {
+                self.forget();
+                let subject = if let Who::Known(subject) = who { Some(subject.clone()) } else { None };
+                self.charged = Some(Charged { kind: *kind, subject, challenge: challenge.clone() });
+            }
+            Event::Judged(verdict) => {
+                let Charged { kind, subject, challenge } = self.charged.take().expect("an answer is being judged");
+                if *verdict == (Verdict::Failed { challenge_dead: true }) {
+                    self.alive.retain(|(name, ..)| Some(name) != challenge.as_ref());
+                }
+                if let (Verdict::Passed { receipt, .. }, Some(subject)) = (verdict, subject) {
+                    assert!(matches!(step.next, Next::Show(Prompt::Present { .. })));
+                    self.proved = Some((kind, subject, receipt.clone()));
+                } else {
+                    assert!(matches!(step.next, Next::Show(Prompt::Again { .. })));
+                }
+            }
+            Event::Continue { receipt, .. } => {
+                let (kind, subject, expected) = self.proved.take().expect("something is proved");
+                assert_eq!(expected, *receipt);
+                let first = self.counted.is_empty() && !self.asked_first.is_empty();
+                self.counted.push(Counted { kind, subject, this_run: true, first });
+            }
+            Event::Refuse(_) => self.forget(),
+            Event::Redeem => assert_eq!(step.sign_in.stage, Stage::Closed(Closure::Redeemed)),
+        }
+    }
+
+    /// Another answer or challenge takes the place of what was being judged, or was proved and not presented.
+    fn forget(&mut self) {
+        self.charged = None;
+        self.proved = None;
+    }
+
+    /// What holds wherever a sign-in stands.
+    fn must_be_sound(&self, step: &Step) {
+        let sign_in = &step.sign_in;
+        let kept: Vec<_> = sign_in.proofs.iter().map(|proof| (proof.kind, proof.this_run, proof.first)).collect();
+        let counted: Vec<_> = self.counted.iter().map(|one| (one.kind, one.this_run, one.first)).collect();
+        assert_eq!(kept, counted, "proofs are not those that were made");
+        let subjects = self.counted.iter().all(|one| sign_in.subject.as_ref() == Some(&one.subject));
+        assert!(subjects, "proofs of different people");
+        match &sign_in.stage {
+            Stage::ExpectFactor(open)
+            | Stage::ExpectResponse { open, .. }
+            | Stage::Issuing { open, .. }
+            | Stage::Checking { open, .. }
+            | Stage::Proven { open, .. } => {
+                assert!(!open.any_of().is_empty(), "nothing that could be proved is asked for");
+                assert!(open.demands.iter().all(|demand| !demand.any_of.is_empty()));
+            }
+            Stage::Ready => assert!(sign_in.subject.is_some(), "ready without a person"),
+            Stage::Closed(Closure::Refused(refusal)) => {
+                assert_eq!(step.next, Next::Show(Prompt::Refused(*refusal)));
+            }
+            Stage::Closed(Closure::Redeemed) => assert_eq!(step.next, Next::Show(Prompt::Done)),
+        }
+    }
+
+    /// The challenges that may be answered are those the store holds alive.
+    fn must_agree_on_challenges(&self, sign_in: &SignIn) {
+        let mut in_flight: Vec<_> = match &sign_in.stage {
+            Stage::ExpectResponse { issued, .. } | Stage::Issuing { issued, .. } | Stage::Checking { issued, .. } => {
+                issued.iter().map(|one| (one.challenge.clone(), one.kind, one.enrolment.clone())).collect()
+            }
+            Stage::ExpectFactor(_) | Stage::Proven { .. } => Vec::new(),
+            // What may still be alive cannot be answered any more.
+            Stage::Ready | Stage::Closed(_) => return,
+        };
+        let mut alive = self.alive.clone();
+        in_flight.sort();
+        alive.sort();
+        assert_eq!(in_flight, alive, "answers are taken to challenges that are dead in the store, or the other way");
+    }
+
+    /// What policy asked for was proved, each demand by a kind of its own.
+    fn must_be_enough(&self, setting: &Setting, sign_in: &SignIn) {
+        let here = |kind: FactorKind| self.counted.iter().any(|one| one.kind == kind && one.this_run);
+        assert!(
+            each_its_own(&self.asked_first, &|kind, _| here(kind), &mut Vec::new()),
+            "{:?} was asked for first, {:?} proved",
+            self.asked_first,
+            self.counted
+        );
+        let Some(after) = &setting.after else {
+            assert!(setting.policy.is_none(), "ready without asking the policy");
+            return;
+        };
+        match decide(after, Contact::After, &setting.known, &setting.offered).outcome {
+            Outcome::Deny => panic!("ready though denied: {sign_in:?}"),
+            Outcome::Allow => {}
+            Outcome::Demand(demands) => assert!(
+                each_its_own(&plain(&demands), &|kind, often| self.counts(kind, often, setting), &mut Vec::new()),
+                "{demands:?} was asked for, {:?} proved",
+                self.counted
+            ),
+        }
+    }
+
+    /// Whether this kind was proved so that it counts for a demand of this frequency.
+    pub fn counts(&self, kind: FactorKind, often: Frequency, setting: &Setting) -> bool {
+        let began = self.counted.iter().any(|one| one.kind == kind && one.first);
+        let proved = self.counted.iter().any(|one| one.kind == kind && (one.this_run || often == Frequency::PerGrant));
+        proved && (setting.first_satisfies || !began)
+    }
+}
+
+/// Tries every way of giving each demand a kind of its own.
+pub fn each_its_own(
+    demands: &[(Vec<FactorKind>, Frequency)],
+    counts: &dyn Fn(FactorKind, Frequency) -> bool,
+    used: &mut Vec<FactorKind>,
+) -> bool {
+    let Some(((any_of, often), rest)) = demands.split_first() else { return true };
+    any_of.iter().any(|kind| {
+        if used.contains(kind) || !counts(*kind, *often) {
+            return false;
+        }
+        used.push(*kind);
+        let found = each_its_own(rest, counts, used);
+        used.pop();
+        found
+    })
+}
+
+fn plain(demands: &[Demand]) -> Vec<(Vec<FactorKind>, Frequency)> {
+    demands.iter().map(|demand| (demand.any_of.clone(), demand.frequency)).collect()
+}
+
+/// What may be proved where a sign-in stands.
+pub fn asked_for(sign_in: &SignIn) -> &[FactorKind] {
+    match &sign_in.stage {
+        Stage::ExpectFactor(open)
+        | Stage::ExpectResponse { open, .. }
+        | Stage::Issuing { open, .. }
+        | Stage::Checking { open, .. }
+        | Stage::Proven { open, .. } => open.any_of(),
+        Stage::Ready | Stage::Closed(_) => &[],
+    }
+}
+
+/// A proof as a grant keeps it from an earlier run.
+pub fn kept(kind: FactorKind, this_run: bool, first: bool) -> Proof {
+    Proof { kind, at: crate::support::NOW - 3600, enrolment: None, user_verified: false, this_run, first }
+}
