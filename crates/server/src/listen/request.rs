@@ -38,6 +38,9 @@ tokio::task_local! {
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
+    /// What stands for the name of a request that came by no socket.
+    pub const NONE: Self = Self([b'0'; 16]);
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("hexadecimal digits")

@@ -1,0 +1,6 @@
+//! The server as its clients meet it: requests in, answers out, in process, on real databases.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
+
+mod refusals;
+mod seeds;
+mod support;
