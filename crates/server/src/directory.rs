@@ -20,6 +20,7 @@ mod view;
 
 pub use authority::split_url;
 pub use holder::{Directories, DirectoryError};
+pub use store::DirectoryChange;
 pub use view::offered;
 
 /// The configuration of all tenants as of one version of the store. Never changes: a newer one takes its place.

@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 pub mod oauth;
 pub mod outbound;
+pub mod picture;
 pub mod policy_document;
 pub mod reply;
 pub mod router;

@@ -8,7 +8,7 @@ use engine::PolicyRef;
 use engine::policy::Policy;
 use protocol::records::TenantId;
 use quick_cache::sync::Cache;
-use store::{DirectoryRows, Store, StoreError};
+use store::{CommitError, DirectoryChange, DirectoryRows, Store, StoreError};
 use tokio::sync::Mutex;
 
 use super::{Directory, TenantView, view};
@@ -94,6 +94,19 @@ impl Directories {
         }
         self.current.store(Arc::new(self.rebuild(rows, &before)));
         Ok(true)
+    }
+
+    /// Makes changes of one tenant's configuration, all or none, and has them in force on this node at once. Says whether they
+    /// were made: somebody else may have been first.
+    pub async fn change(&self, tenant: &TenantId, changes: Vec<DirectoryChange>) -> Result<bool, DirectoryError> {
+        match self.store.change_directory(tenant, changes).await {
+            Ok(()) => {
+                self.refresh_if_changed().await?;
+                Ok(true)
+            }
+            Err(CommitError::Refused { .. }) => Ok(false),
+            Err(CommitError::Unavailable(error)) => Err(error.into()),
+        }
     }
 
     fn rebuild(&self, rows: DirectoryRows, before: &Directory) -> Directory {

@@ -6,7 +6,9 @@
 use engine::facts::Facts;
 use engine::policy::Policy;
 use engine::{Ask, Effect, Event, NotNow, Prior, Prompt, Proof, Refusal, Start, Step, Verdict, Who};
-use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, GrantId, RelyingParty, SourceId, User, UserId};
+use protocol::records::{
+    ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, GrantId, RelyingParty, SourceId, User, UserId,
+};
 use store::{Challenge, Change, CommitError, SignInRow};
 
 use super::factors::{self, Cause, Judgement};
@@ -124,6 +126,7 @@ pub struct Made {
 }
 
 /// An answer, with its evidence.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request and is taken apart at once")]
 pub enum Submission<'a> {
     /// A password of a source.
     Password {
@@ -364,7 +367,7 @@ impl<'a> SignIns<'a> {
         let who = user.as_ref().map(|user| Who::Known(user.0.clone()));
         let step = self.advance(&mut flow, Event::Issue { kind, enrolment, who })?;
         let mut changes = self.note(&mut flow, step.effects);
-        let (made, message) = self.make(&flow, request, now)?;
+        let (made, message) = self.make(Some(&flow.id), request, now)?;
         let step = self.advance(&mut flow, Event::Issued { challenge: made.challenge.id.0.clone() })?;
         changes.extend(self.note(&mut flow, step.effects));
         changes.push(Change::AddChallenge(made.challenge.clone()));
@@ -395,7 +398,13 @@ impl<'a> SignIns<'a> {
         Ok(made)
     }
 
-    fn make(self, flow: &Flow, request: IssueRequest<'_>, now: i64) -> Result<(Made, Option<Outgoing>), Failure> {
+    /// Makes a challenge and the message that carries it; neither is stored yet. `sign_in` is none outside any.
+    pub(super) fn make(
+        self,
+        sign_in: Option<&GrantId>,
+        request: IssueRequest<'_>,
+        now: i64,
+    ) -> Result<(Made, Option<Outgoing>), Failure> {
         let settings = &self.tenant.tenant.settings;
         let made = match request {
             IssueRequest::Code { enrolment, correlation } => factors::otp::issue(
@@ -404,7 +413,7 @@ impl<'a> SignIns<'a> {
                 &self.tenant.tenant,
                 factors::otp::Request {
                     kind: kind_of(enrolment)?,
-                    sign_in: Some(flow.id.clone()),
+                    sign_in: sign_in.cloned(),
                     user: Some(enrolment.user.clone()),
                     enrolment: Some(enrolment.id.clone()),
                     to: factors::otp::address(enrolment).ok_or(Failure::Unusable(factors::Unusable::NoAddress))?,
@@ -416,7 +425,7 @@ impl<'a> SignIns<'a> {
                 &self.app.world,
                 &self.app.master,
                 &self.tenant.tenant,
-                factors::otp::Request { kind, sign_in: Some(flow.id.clone()), user, enrolment: None, to, correlation },
+                factors::otp::Request { kind, sign_in: sign_in.cloned(), user, enrolment: None, to, correlation },
                 now,
             ),
             IssueRequest::Passkey { relying_party, user, credentials, user_verification } => {
@@ -427,12 +436,7 @@ impl<'a> SignIns<'a> {
                     &self.app.world,
                     &self.app.master,
                     relying_party,
-                    factors::webauthn::Request {
-                        sign_in: Some(flow.id.clone()),
-                        user,
-                        credentials,
-                        user_verification,
-                    },
+                    factors::webauthn::Request { sign_in: sign_in.cloned(), user, credentials, user_verification },
                     now,
                 )
                 .map_err(Failure::Unusable)?;
@@ -549,7 +553,7 @@ impl<'a> SignIns<'a> {
     }
 
     /// Who an answer is judged for, found before anything is judged.
-    async fn look_up(self, submission: &Submission<'_>) -> Result<LookedUp, Failure> {
+    pub(super) async fn look_up(self, submission: &Submission<'_>) -> Result<LookedUp, Failure> {
         let tenant = &self.tenant.tenant.id;
         Ok(match submission {
             Submission::Password { source, username, .. } => {
@@ -608,14 +612,27 @@ impl<'a> SignIns<'a> {
         })
     }
 
-    async fn judge(self, submission: Submission<'_>, user: Option<&User>) -> Result<Judgement, Failure> {
+    pub(super) async fn judge(self, submission: Submission<'_>, user: Option<&User>) -> Result<Judgement, Failure> {
         let now = self.app.world.now();
+        // An address that belongs to nobody can be verified where no sign-in depends on whose it is.
+        let of_nobody = matches!(
+            &submission,
+            Submission::Code { challenge, .. } if challenge.user.is_none() && challenge.sign_in.is_none()
+        );
         let mut judgement = match submission {
             Submission::Password { password, .. } => {
                 factors::password::judge(&self.app.hashing, user, password, now).await.map_err(Failure::Busy)?
             }
             Submission::Code { challenge, code } => {
-                factors::otp::judge(&self.app.master, &challenge, &code, now)
+                let enrolment = match &challenge.enrolment {
+                    Some(id) => Some(self.app.store.enrolment(&self.tenant.tenant.id, id).await?),
+                    None => None,
+                };
+                let judgement = factors::otp::judge(&self.app.master, &challenge, &code, now);
+                match enrolment {
+                    Some(enrolment) => factors::otp::of_enrolment(judgement, &challenge, enrolment, now),
+                    None => judgement,
+                }
             }
             Submission::Totp { enrolment, code } => {
                 let settings = &self.tenant.tenant.settings.totp;
@@ -638,7 +655,7 @@ impl<'a> SignIns<'a> {
                 None => factors::webauthn::judge_unknown(&challenge, now),
             },
         };
-        if judgement.passed && !user.is_some_and(|user| user.active) {
+        if judgement.passed && !of_nobody && !user.is_some_and(|user| user.active) {
             judgement.passed = false;
             judgement.cause = Cause::Inactive;
         }
@@ -678,7 +695,7 @@ impl<'a> SignIns<'a> {
         changes
     }
 
-    fn charge(self, counter: &str, kind: engine::FactorKind) -> Change {
+    pub(super) fn charge(self, counter: &str, kind: engine::FactorKind) -> Change {
         let settings = &self.tenant.tenant.settings;
         Change::Charge {
             key: counter_key(kind, counter),
@@ -727,12 +744,12 @@ impl<'a> SignIns<'a> {
 }
 
 /// Who an answer is judged for.
-struct LookedUp {
-    kind: engine::FactorKind,
-    who: Who,
-    user: Option<User>,
-    counter: String,
-    enrolment: Option<EnrolmentId>,
+pub(super) struct LookedUp {
+    pub(super) kind: engine::FactorKind,
+    pub(super) who: Who,
+    pub(super) user: Option<User>,
+    pub(super) counter: String,
+    pub(super) enrolment: Option<EnrolmentId>,
     challenge: Option<ChallengeId>,
 }
 
@@ -748,11 +765,11 @@ fn who(user: Option<User>) -> LookedUp {
 }
 
 /// Wrong answers are counted per person and kind: a right password must not forgive wrong codes.
-fn counter_key(kind: engine::FactorKind, counter: &str) -> String {
+pub(super) fn counter_key(kind: engine::FactorKind, counter: &str) -> String {
     format!("{}:{counter}", kind.as_str())
 }
 
-fn kind_of(enrolment: &Enrolment) -> Result<engine::FactorKind, Failure> {
+pub(super) fn kind_of(enrolment: &Enrolment) -> Result<engine::FactorKind, Failure> {
     engine::FactorKind::parse(&enrolment.kind)
         .ok_or_else(|| Failure::Fault(Fault::stored("an enrolment names a factor that does not exist")))
 }

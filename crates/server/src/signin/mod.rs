@@ -2,10 +2,17 @@
 //!
 //! The doors and the grants call this module; it knows no wire dialect and no OAuth.
 
+pub mod alone;
 pub mod applied;
 pub mod context;
 pub mod driver;
+pub mod enrol;
 pub mod factors;
+pub mod passwords;
+pub mod records;
 pub mod stored;
 
+pub use alone::{Asker, Checked};
 pub use driver::{Begin, Failure, Flow, IssueRequest, Made, Next, SignIns, Submission};
+
+pub use store::Challenge;

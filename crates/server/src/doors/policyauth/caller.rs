@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use protocol::records::{Client, Token, User};
+use protocol::records::{Client, ClientId, Token, User, UserId};
 
+use super::perform::Performer;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::Call;
 use crate::oauth::introspect;
-use crate::signin::{Flow, SignIns};
+use crate::signin::{Asker, Flow, SignIns};
 
 /// Who calls.
 #[derive(Debug)]
@@ -24,6 +25,38 @@ pub enum Caller {
         /// The person behind it, if any.
         user: Option<Box<User>>,
     },
+}
+
+/// Whose things a caller may reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only this person's.
+    Own(UserId),
+    /// Everybody's.
+    Anyone,
+}
+
+impl Reach {
+    /// Whether the things of this person are within reach.
+    pub fn covers(&self, user: &UserId) -> bool {
+        match self {
+            Self::Own(own) => own == user,
+            Self::Anyone => true,
+        }
+    }
+
+    /// Whom a request is for: who it names, as far as within reach, or the person of the token.
+    ///
+    /// # Errors
+    /// Somebody else is named, or nobody where somebody must be.
+    pub fn of(&self, named: Option<&str>) -> Result<UserId, Refusal> {
+        match (self, named) {
+            (Self::Own(own), Some(named)) if own.as_str() != named => Err(Refusal::Forbidden),
+            (Self::Own(own), _) => Ok(own.clone()),
+            (Self::Anyone, Some(named)) if named.len() <= 64 => Ok(named.into()),
+            (Self::Anyone, _) => Err(Refusal::Malformed("The member userId is required.")),
+        }
+    }
 }
 
 /// Finds out who calls.
@@ -44,14 +77,47 @@ pub async fn authenticate(app: &App, call: &Call) -> Result<Caller, Refusal> {
 }
 
 impl Caller {
-    /// The sign-in this call belongs to.
+    /// Who performs a factor with this token: the sign-in, or the client or person outside any. A person's token only ever
+    /// performs that person's factors, whatever its client may do by itself.
     ///
     /// # Errors
-    /// The caller is none.
-    pub fn sign_in(self) -> Result<Flow, Refusal> {
+    /// The token may not perform factors.
+    pub fn performer(self) -> Result<Performer, Refusal> {
+        self.demand(&["authnAnyUser", "authn"])?;
         match self {
-            Self::SignIn(flow) => Ok(*flow),
-            Self::Token { .. } => Err(Refusal::Forbidden),
+            Self::SignIn(flow) => Ok(Performer::SignIn(flow)),
+            Self::Token { client, token, .. } => {
+                let any = client.entitlements.contains("authnAnyUser");
+                if token.subject.is_none() && !any {
+                    return Err(Refusal::Forbidden);
+                }
+                Ok(Performer::Alone { asker: Asker { client: client.id.clone(), person: token.subject }, any })
+            }
+        }
+    }
+
+    /// Whose things the caller may reach with entitlements for its own and for everybody's. A person's token reaches that
+    /// person's, a client's own token everybody's.
+    ///
+    /// # Errors
+    /// The token holds none of them.
+    pub fn reach(&self, own: &[&str], any: &[&str]) -> Result<Reach, Refusal> {
+        match (self, self.subject()) {
+            (_, Some(subject)) if self.holds(own) || self.holds(any) => Ok(Reach::Own(subject.into())),
+            (Self::Token { .. }, None) if self.holds(any) => Ok(Reach::Anyone),
+            (Self::Token { .. } | Self::SignIn(_), _) => Err(Refusal::Forbidden),
+        }
+    }
+
+    /// Lets in only a client by its own token: who signs in through an application does not thereby govern the tenant.
+    ///
+    /// # Errors
+    /// It is another caller, or holds none of the entitlements.
+    pub fn client_alone(&self, any: &[&str]) -> Result<&ClientId, Refusal> {
+        self.demand(any)?;
+        match self {
+            Self::Token { client, token, .. } if token.subject.is_none() => Ok(&client.id),
+            Self::Token { .. } | Self::SignIn(_) => Err(Refusal::Forbidden),
         }
     }
 

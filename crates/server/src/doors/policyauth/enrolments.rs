@@ -8,13 +8,14 @@ use protocol::records::{Enrolment, EnrolmentId, UserId};
 use protocol::search::Listing;
 use serde_json::{Map, Value, json};
 
-use super::caller::{Caller, authenticate};
+use super::caller::{Reach, authenticate};
 use super::refusal::Refusal;
 use super::wire;
 use crate::app::App;
 use crate::call::Call;
 use crate::policy_document::factor_name;
 use crate::reply;
+use crate::signin::SignIns;
 
 /// Names an enrolment may be searched, sorted and filtered by.
 const NAMES: [&str; 11] = [
@@ -31,7 +32,10 @@ const NAMES: [&str; 11] = [
     "references",
 ];
 
-const MAY_READ: [&str; 3] = ["readEnrollMFAMethod", "readEnrollMFAMethodAnyUser", "manageEnrollMFAMethodAnyUser"];
+/// Who may read enrolments: their own, and everybody's.
+pub const READ_OWN: [&str; 2] = ["readEnrollMFAMethod", "manageEnrollMFAMethod"];
+/// See [`READ_OWN`].
+pub const READ_ANY: [&str; 2] = ["readEnrollMFAMethodAnyUser", "manageEnrollMFAMethodAnyUser"];
 
 /// Answers a list: searched, sorted, filtered and paged as the query says, under the member `name`.
 ///
@@ -52,17 +56,11 @@ pub fn list(call: &Call, name: &str, all: Vec<Value>, names: &[&str]) -> Result<
 
 /// Whose enrolments the caller may see: their own, or, with the entitlement for any user, those of the one named in the search.
 async fn visible(app: &App, call: &Call) -> Result<Vec<Enrolment>, Refusal> {
-    let caller = authenticate(app, call).await?;
-    caller.demand(&MAY_READ)?;
-    let user = match (caller.subject(), &caller) {
-        (Some(subject), _) => Some(UserId::from(subject)),
-        (None, Caller::Token { .. }) => named(call)?,
-        (None, Caller::SignIn(_)) => return Err(Refusal::Forbidden),
+    let user = match authenticate(app, call).await?.reach(&READ_OWN, &READ_ANY)? {
+        Reach::Own(own) => own,
+        Reach::Anyone => named(call)?.ok_or(Refusal::Malformed("The search must name a userId."))?,
     };
-    match user {
-        Some(user) => Ok(app.store.enrolments(&call.tenant.tenant.id, &user).await?),
-        None => Err(Refusal::Malformed("The search must name a userId.")),
-    }
+    Ok(SignIns { app, tenant: &call.tenant }.enrolments_of(&user).await?)
 }
 
 /// The user a search names.
@@ -72,38 +70,39 @@ fn named(call: &Call) -> Result<Option<UserId>, Refusal> {
     Ok(query.wanted("userId").map(UserId::from))
 }
 
-fn shown(all: &[Enrolment], keep: impl Fn(FactorKind) -> bool) -> Vec<Value> {
-    all.iter().filter(|one| FactorKind::parse(&one.kind).is_some_and(&keep)).filter_map(wire::enrolment).collect()
+fn shown(call: &Call, all: &[Enrolment], keep: impl Fn(FactorKind) -> bool) -> Vec<Value> {
+    let kept = all.iter().filter(|one| FactorKind::parse(&one.kind).is_some_and(&keep));
+    kept.filter_map(|one| wire::enrolment(&call.tenant, one)).collect()
 }
 
 /// `GET /v2.0/factors`: every enrolment.
 pub async fn all(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
     let enrolments = visible(&app, &call).await?;
-    list(&call, "factors", shown(&enrolments, |_| true), &NAMES)
+    list(&call, "factors", shown(&call, &enrolments, |_| true), &NAMES)
 }
 
 /// `GET /v2.0/factors/{kind}`: those of one kind.
-pub async fn of_kind(
-    State(app): State<App>,
-    Path(kind): Path<String>,
-    call: Call,
-) -> Result<Response, Refusal> {
-    let wanted = listed_kind(&kind)?;
+pub async fn of_kind(State(app): State<App>, Path(kind): Path<String>, call: Call) -> Result<Response, Refusal> {
     let enrolments = visible(&app, &call).await?;
-    list(&call, factor_name(wanted), shown(&enrolments, |one| one == wanted), &NAMES)
+    let wanted = listed_kind(&call, &kind)?;
+    list(&call, factor_name(wanted), shown(&call, &enrolments, |one| one == wanted), &NAMES)
 }
 
 /// `GET /v2.0/factors/fido2/registrations`.
 pub async fn registrations(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
     let enrolments = visible(&app, &call).await?;
-    list(&call, "fido2", shown(&enrolments, |one| one == FactorKind::Passkey), &NAMES)
+    list(&call, "fido2", shown(&call, &enrolments, |one| one == FactorKind::Passkey), &NAMES)
 }
 
-fn listed_kind(name: &str) -> Result<FactorKind, Refusal> {
+/// The kind of enrolment a path names, if the tenant offers it.
+///
+/// # Errors
+/// It names none, or one that is switched off.
+pub fn listed_kind(call: &Call, name: &str) -> Result<FactorKind, Refusal> {
     match name {
-        "totp" => Ok(FactorKind::Totp),
-        "questions" => Ok(FactorKind::Questions),
-        other => wire::code_kind(other),
+        "totp" if call.tenant.tenant.settings.totp.enabled => Ok(FactorKind::Totp),
+        "totp" => Err(Refusal::SwitchedOff),
+        other => wire::code_kind(call, other),
     }
 }
 
@@ -113,26 +112,37 @@ pub async fn one(
     Path((kind, id)): Path<(String, String)>,
     call: Call,
 ) -> Result<Response, Refusal> {
-    let wanted = listed_kind(&kind)?;
-    read_one(&app, &call, wanted, &id).await
+    let reach = authenticate(&app, &call).await?.reach(&READ_OWN, &READ_ANY)?;
+    let wanted = listed_kind(&call, &kind)?;
+    answer_one(&app, &call, &reach, wanted, &id).await
 }
 
 /// `GET /v2.0/factors/totp/{id}`: one enrolment.
 pub async fn one_totp(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
-    read_one(&app, &call, FactorKind::Totp, &id).await
+    let reach = authenticate(&app, &call).await?.reach(&READ_OWN, &READ_ANY)?;
+    let wanted = listed_kind(&call, "totp")?;
+    answer_one(&app, &call, &reach, wanted, &id).await
 }
 
-async fn read_one(app: &App, call: &Call, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
-    let caller = authenticate(app, call).await?;
-    caller.demand(&MAY_READ)?;
-    if matches!(caller, Caller::SignIn(_)) && caller.subject().is_none() {
-        return Err(Refusal::Forbidden);
-    }
-    let found = app.store.enrolment(&call.tenant.tenant.id, &EnrolmentId::from(id)).await?;
-    let own = |one: &Enrolment| caller.subject().is_none_or(|subject| subject == one.user.as_str());
-    let found = found.filter(|one| one.kind == kind.as_str()).filter(own).ok_or(Refusal::NotFound)?;
-    let shown = wire::enrolment(&found).ok_or(Refusal::NotFound)?;
+/// `GET /v2.0/factors/fido2/registrations/{id}`: one enrolment.
+pub async fn registration(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let reach = authenticate(&app, &call).await?.reach(&READ_OWN, &READ_ANY)?;
+    answer_one(&app, &call, &reach, FactorKind::Passkey, &id).await
+}
+
+async fn answer_one(app: &App, call: &Call, reach: &Reach, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
+    let found = find(app, call, reach, kind, id).await?;
+    let shown = wire::enrolment(&call.tenant, &found).ok_or(Refusal::NotFound)?;
     Ok(reply::json(StatusCode::OK, &shown))
+}
+
+/// An enrolment of a kind within reach. One of somebody else is not there.
+///
+/// # Errors
+/// There is none; the store failed.
+pub async fn find(app: &App, call: &Call, reach: &Reach, kind: FactorKind, id: &str) -> Result<Enrolment, Refusal> {
+    let found = SignIns { app, tenant: &call.tenant }.enrolment(&EnrolmentId::from(id)).await?;
+    found.filter(|one| one.kind == kind.as_str() && reach.covers(&one.user)).ok_or(Refusal::NotFound)
 }
 
 /// `GET /v2.0/factors/discover`: what the tenant offers.
@@ -142,11 +152,7 @@ pub async fn discover(State(app): State<App>, call: Call) -> Result<Response, Re
 }
 
 /// `GET /v2.0/factors/discover/{kind}`: one of them.
-pub async fn discover_one(
-    State(app): State<App>,
-    Path(kind): Path<String>,
-    call: Call,
-) -> Result<Response, Refusal> {
+pub async fn discover_one(State(app): State<App>, Path(kind): Path<String>, call: Call) -> Result<Response, Refusal> {
     authenticate(&app, &call).await?;
     let mut all = offered(&call);
     let one = all.remove(&kind).ok_or(Refusal::NotFound)?;
@@ -170,7 +176,9 @@ fn offered(call: &Call) -> Map<String, Value> {
         .relying_parties
         .iter()
         .filter(|party| party.enabled)
-        .map(|party| json!({ "id": party.id, "rpId": party.rp_id, "origins": party.origins, "displayName": party.name }))
+        .map(
+            |party| json!({ "id": party.id, "rpId": party.rp_id, "origins": party.origins, "displayName": party.name }),
+        )
         .collect();
     all.insert(
         "fido2".to_owned(),
@@ -189,6 +197,9 @@ fn offered(call: &Call) -> Map<String, Value> {
         "totp".to_owned(),
         json!({ "path": "/v2.0/factors/totp", "enabled": settings.totp.enabled, "enrollments": 1 }),
     );
-    all.insert("restrictions".to_owned(), json!({ "reqFactors": 0, "appliedOn": "", "deadline": "", "appliedToIDS": [] }));
+    all.insert(
+        "restrictions".to_owned(),
+        json!({ "reqFactors": 0, "appliedOn": "", "deadline": "", "appliedToIDS": [] }),
+    );
     all
 }

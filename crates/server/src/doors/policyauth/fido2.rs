@@ -3,18 +3,20 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use engine::FactorKind;
+use engine::{FactorKind, NotNow};
 use protocol::records::{Enrolment, RelyingParty, UserId};
 use serde_json::{Value, json};
 
-use super::caller::{Caller, authenticate};
+use super::caller::authenticate;
+use super::perform::Performer;
 use super::refusal::Refusal;
 use super::{assertion, wire};
 use crate::app::App;
 use crate::call::Call;
+use crate::fault::Fault;
 use crate::reply;
 use crate::signin::factors::webauthn;
-use crate::signin::{IssueRequest, SignIns, Submission};
+use crate::signin::{Challenge, Failure, IssueRequest, SignIns, Submission};
 
 fn shown(party: &RelyingParty) -> Value {
     let base = format!("/v2.0/factors/fido2/relyingparties/{}", party.id);
@@ -33,8 +35,17 @@ fn shown(party: &RelyingParty) -> Value {
 /// `POST /v2.0/factors/fido2/relyingparties`: which relying parties serve an origin.
 pub async fn relying_parties(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
     let caller = authenticate(&app, &call).await?;
-    caller.demand(&["authnAnyUser", "authn", "readMFAMethods"])?;
-    let body = call.json().ok_or(Refusal::Malformed("The body is not a JSON object."))?;
+    caller.demand(&[
+        "authnAnyUser",
+        "authn",
+        "readMFAMethods",
+        "manageEnrollMFAMethod",
+        "manageEnrollMFAMethodAnyUser",
+    ])?;
+    if !call.tenant.tenant.settings.fido2_enabled {
+        return Err(Refusal::SwitchedOff);
+    }
+    let body = wire::body(&call)?;
     let origin = body.get("origin").and_then(Value::as_str);
     let origin = origin.ok_or(Refusal::Malformed("The member origin is required."))?;
     let serving: Vec<Value> = call
@@ -47,133 +58,98 @@ pub async fn relying_parties(State(app): State<App>, call: Call) -> Result<Respo
     Ok(reply::json(StatusCode::OK, &json!({ "origin": origin, "fido2": serving })))
 }
 
-/// `GET /config/v2.0/factors/fido2/relyingparties`: all of them, for administrators.
-pub async fn configured(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
-    let caller = authenticate(&app, &call).await?;
-    caller.demand(&["readMFAMethods", "manageMFAMethods"])?;
-    let all: Vec<Value> = call
-        .tenant
-        .relying_parties
-        .iter()
-        .map(|party| {
-            json!({
-                "id": party.id,
-                "rpId": party.rp_id,
-                "origins": party.origins,
-                "name": party.name,
-                "allowedAttestationFormats": ["none"],
-                "allowedAttestationTypes": ["None"],
-                "metadataConfig": {},
-                "enabled": party.enabled,
-                "webAuthn": {},
-            })
-        })
-        .collect();
-    Ok(reply::json(StatusCode::OK, &json!({ "relyingparties": all })))
-}
-
-fn party<'c>(call: &'c Call, id: &str) -> Result<&'c RelyingParty, Refusal> {
+/// The relying party a path names, if the tenant offers passkeys and it may be used.
+///
+/// # Errors
+/// Switched off, or no such relying party.
+pub fn party<'c>(call: &'c Call, id: &str) -> Result<&'c RelyingParty, Refusal> {
     if !call.tenant.tenant.settings.fido2_enabled {
         return Err(Refusal::SwitchedOff);
     }
     call.tenant.relying_parties.iter().find(|party| party.id.as_str() == id && party.enabled).ok_or(Refusal::NotFound)
 }
 
-/// Whose credentials are meant: the person of the sign-in, or, while nobody is known, whom the request names.
-fn named(caller: &Caller, body: &serde_json::Map<String, Value>) -> Result<Option<UserId>, Refusal> {
-    let asked = match body.get("userId") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(id.as_str()),
-        Some(_) => return Err(Refusal::Malformed("The member userId is not text.")),
-    };
-    match (caller.subject(), asked) {
+/// Whose credentials are meant: the person of the sign-in or token, or, while nobody is known, whom the request names.
+fn named(performer: &Performer, body: &serde_json::Map<String, Value>) -> Result<Option<UserId>, Refusal> {
+    let asked = wire::optional(body, "userId", "The member userId is not text.")?;
+    match (performer.person(), asked) {
         (Some(own), Some(other)) if own != other => Err(Refusal::Forbidden),
         (Some(own), _) => Ok(Some(own.into())),
         (None, asked) => Ok(asked.map(UserId::from)),
     }
 }
 
+/// The demand for user verification, which may be left out.
+///
+/// # Errors
+/// It is no text.
+pub fn user_verification(body: &serde_json::Map<String, Value>) -> Result<&str, Refusal> {
+    Ok(wire::optional(body, "userVerification", "The member userVerification is not text.")?.unwrap_or("preferred"))
+}
+
 /// `POST …/assertion/options`: begins a ceremony.
-pub async fn options(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    call: Call,
-) -> Result<Response, Refusal> {
-    let caller = authenticate(&app, &call).await?;
-    caller.demand(&["authnAnyUser", "authn"])?;
+pub async fn options(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let performer = authenticate(&app, &call).await?.performer()?;
     let party = party(&call, &id)?;
-    let body = call.json().ok_or(Refusal::Malformed("The body is not a JSON object."))?;
-    let user = named(&caller, &body)?;
+    let body = wire::body(&call)?;
+    let user = named(&performer, &body)?;
     let credentials: Vec<Enrolment> = match &user {
         Some(user) => {
-            let mut all = app.store.enrolments(&call.tenant.tenant.id, user).await?;
+            let mut all = SignIns { app: &app, tenant: &call.tenant }.enrolments_of(user).await?;
             all.retain(|one| one.kind == FactorKind::Passkey.as_str() && one.enabled);
             all
         }
         None => Vec::new(),
     };
-    let user_verification = match body.get("userVerification") {
-        None | Some(Value::Null) => "preferred",
-        Some(Value::String(text)) => text.as_str(),
-        Some(_) => return Err(Refusal::Malformed("The member userVerification is not text.")),
-    };
+    let user_verification = user_verification(&body)?;
     let request = IssueRequest::Passkey { relying_party: party, user, credentials: &credentials, user_verification };
-    let made = SignIns { app: &app, tenant: &call.tenant }.issue(caller.sign_in()?, request).await;
+    let made = performer.issue(&app, &call, request).await;
     let made = made.map_err(|failure| Refusal::of(failure, call.tenant.tenant.settings.otp_failure_status))?;
     Ok(reply::json(StatusCode::OK, &made.options))
 }
 
 /// `POST …/assertion/result`: judges a ceremony. Answers the enrolment, with the assertion where asked for.
-pub async fn result(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    call: Call,
-) -> Result<Response, Refusal> {
-    let caller = authenticate(&app, &call).await?;
-    caller.demand(&["authnAnyUser", "authn"])?;
+pub async fn result(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let performer = authenticate(&app, &call).await?.performer()?;
     let status = call.tenant.tenant.settings.otp_failure_status;
     let party = party(&call, &id)?;
-    let body = call.json().ok_or(Refusal::Malformed("The body is not a JSON object."))?;
-    let response = Value::Object(body);
-    let flow = caller.sign_in()?;
-    let challenge = answered(&app, &call, &flow, &response).await?;
+    let response = Value::Object(wire::body(&call)?);
+    let sign_ins = SignIns { app: &app, tenant: &call.tenant };
+    let answered = answered(&app, &call, &response).await?;
+    let challenge = answered.filter(|one| performer.made(one)).ok_or(Refusal::NotAccepted { status })?;
     let enrolment = match webauthn::credential_id(&response) {
-        Some(id) => {
-            app.store.enrolment_by_lookup(&call.tenant.tenant.id, FactorKind::Passkey.as_str(), &id).await?
-        }
+        Some(id) => sign_ins.credential(&id).await?,
         None => return Err(Refusal::Malformed("The credential id is missing or not base64url.")),
     };
     // While nobody is known a foreign credential is simply unknown; afterwards only the person's own counts.
-    let enrolment = enrolment.filter(|one| flow.stored.state.subject.as_ref().is_none_or(|own| *own == one.user.0));
+    let enrolment = enrolment.filter(|one| performer.person().is_none_or(|own| own == one.user.as_str()));
     let found = enrolment.as_ref().map(|one| one.id.clone());
     let submission = Submission::Passkey { relying_party: party, challenge, enrolment, response };
-    let proved = SignIns { app: &app, tenant: &call.tenant }.submit(flow, submission).await;
-    let proved = match proved {
-        Ok(proved) => proved,
+    let performed = match performer.submit(&app, &call, submission).await {
+        Ok(performed) => performed,
         // An unknown credential in a known person's sign-in, or a spent challenge, is refused as a wrong answer.
-        Err(crate::signin::Failure::NotNow(engine::NotNow::OtherPerson | engine::NotNow::NoChallenge)) => {
+        Err(Failure::NotNow(NotNow::OtherPerson | NotNow::NoChallenge)) => {
             return Err(Refusal::NotAccepted { status });
         }
         Err(failure) => return Err(Refusal::of(failure, status)),
     };
-    let id = found.ok_or_else(|| crate::fault::Fault::stored("a ceremony was proved without a credential"))?;
-    let record = app.store.enrolment(&call.tenant.tenant.id, &id).await?;
-    let mut shown = record.as_ref().and_then(wire::enrolment).ok_or(Refusal::NotFound)?;
-    if let (true, Some(members)) = (wire::wants_assertion(&call), shown.as_object_mut()) {
-        members.insert("assertion".to_owned(), json!(assertion::write(&app, &call, &proved).await?));
+    let id = found.ok_or_else(|| Fault::stored("a ceremony was proved without a credential"))?;
+    let record = sign_ins.enrolment(&id).await?;
+    let shown = record.as_ref().and_then(|record| wire::enrolment(&call.tenant, record));
+    let mut shown = shown.ok_or(Refusal::NotFound)?;
+    if let (true, Some(members)) = (wire::wants_assertion(&call), shown.as_object_mut())
+        && let Some(assertion) = assertion::write(&app, &call, &performed).await?
+    {
+        members.insert("assertion".to_owned(), json!(assertion));
     }
     Ok(reply::json(StatusCode::OK, &shown))
 }
 
-/// The challenge the response answers, if it was made in this sign-in. The driver asks whether it is still in flight.
-async fn answered(
-    app: &App,
-    call: &Call,
-    flow: &crate::signin::Flow,
-    response: &Value,
-) -> Result<store::Challenge, Refusal> {
-    let refuse = || Refusal::NotAccepted { status: call.tenant.tenant.settings.otp_failure_status };
+/// The challenge a response answers. The driver asks whether it is still in flight.
+///
+/// # Errors
+/// The client data is not in form.
+pub async fn answered(app: &App, call: &Call, response: &Value) -> Result<Option<Challenge>, Refusal> {
     let id = webauthn::challenge_id(response).ok_or(Refusal::Malformed("The client data is not in form."))?;
-    let found = app.store.challenge(&call.tenant.tenant.id, &id).await?;
-    found.filter(|one| one.sign_in.as_ref() == Some(&flow.id)).ok_or_else(refuse)
+    Ok(SignIns { app, tenant: &call.tenant }.challenge(&id).await?)
 }

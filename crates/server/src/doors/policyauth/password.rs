@@ -3,18 +3,20 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use protocol::records::Source;
 use serde_json::{Value, json};
 
-use super::caller::authenticate;
+use super::caller::{Caller, authenticate};
+use super::perform::Performed;
 use super::refusal::Refusal;
 use super::wire::{self, Attribute, Group};
 use super::{assertion, enrolments};
 use crate::app::App;
 use crate::call::Call;
+use crate::fault::Fault;
 use crate::reply;
 use crate::secret::Secret;
-use crate::signin::driver::Proved;
-use crate::signin::{SignIns, Submission};
+use crate::signin::{Asker, Failure, SignIns, Submission, passwords};
 
 /// `GET /v1.0/authnmethods/password`: the identity sources.
 pub async fn sources(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
@@ -45,36 +47,85 @@ struct Verified {
     id: String,
 }
 
+fn source<'c>(call: &'c Call, id: &str) -> Result<&'c Source, Refusal> {
+    call.tenant.source(id).ok_or(Refusal::NotFound)
+}
+
 /// `POST /v1.0/authnmethods/password/{source}`: checks a password.
-pub async fn verify(
-    State(app): State<App>,
-    Path(source): Path<String>,
-    call: Call,
-) -> Result<Response, Refusal> {
-    let caller = authenticate(&app, &call).await?;
-    caller.demand(&["authnAnyUser", "authn"])?;
-    let source = call.tenant.sources.iter().find(|one| one.id.as_str() == source).ok_or(Refusal::NotFound)?;
-    let body = call.json().ok_or(Refusal::Malformed("The body is not a JSON object."))?;
+pub async fn verify(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let performer = authenticate(&app, &call).await?.performer()?;
+    let source = source(&call, &id)?;
+    let body = wire::body(&call)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let (Some(username), Some(password)) = (text("username"), text("password")) else {
         return Err(Refusal::Malformed("The members username and password are required."));
     };
-    let status = call.tenant.tenant.settings.otp_failure_status;
-    let submission =
-        Submission::Password { source: &source.id, username, password: Secret::new(password.to_owned()) };
-    let sign_ins = SignIns { app: &app, tenant: &call.tenant };
-    let proved = match sign_ins.submit(caller.sign_in()?, submission).await {
-        Ok(proved) => proved,
-        // Locked, switched off and unknown all look like a wrong password here.
-        Err(crate::signin::Failure::Wrong(_)) => return Err(Refusal::WrongPassword),
-        Err(failure) => return Err(Refusal::of(failure, status)),
-    };
-    answer(&app, &call, &proved).await
+    let submission = Submission::Password { source: &source.id, username, password: Secret::from(password) };
+    let performed = performer.submit(&app, &call, submission).await.map_err(|failure| refuse(&call, failure))?;
+    answer(&app, &call, &performed).await
 }
 
-async fn answer(app: &App, call: &Call, proved: &Proved) -> Result<Response, Refusal> {
-    let Some(user) = &proved.user else {
-        return Err(crate::fault::Fault::stored("a password was proved for nobody").into());
+/// Locked, switched off and unknown all look like a wrong password here.
+fn refuse(call: &Call, failure: Failure) -> Refusal {
+    match failure {
+        Failure::Wrong(_) => Refusal::WrongPassword,
+        other => Refusal::of(other, call.tenant.tenant.settings.otp_failure_status),
+    }
+}
+
+/// `PUT /v1.0/authnmethods/password/{source}`: a new password in place of the old one, which is judged like any other.
+pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let caller = authenticate(&app, &call).await?;
+    caller.reach(&["authn"], &["authnAnyUser", "resetPasswordAnyUser", "updateAnyUser"])?;
+    // Nobody changes a password halfway into a sign-in.
+    let Caller::Token { client, token, .. } = caller else { return Err(Refusal::Forbidden) };
+    let asker = Asker { client: client.id.clone(), person: token.subject };
+    let source = source(&call, &id)?;
+    let body = wire::body(&call)?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let (Some(username), Some(old), Some(new)) = (text("username"), text("oldPassword"), text("newPassword")) else {
+        return Err(Refusal::Malformed("The members username, oldPassword and newPassword are required."));
+    };
+    if old == new || !passwords::is_usable(new, username) {
+        return Err(Refusal::Unusable(UNFIT));
+    }
+    let sign_ins = SignIns { app: &app, tenant: &call.tenant };
+    let submission = Submission::Password { source: &source.id, username, password: Secret::from(old) };
+    let checked = sign_ins.submit_alone(&asker, submission).await.map_err(|failure| refuse(&call, failure))?;
+    let user = checked.user.ok_or_else(|| Fault::stored("a password was proved for nobody"))?;
+    sign_ins.replace_password(&user.id, Secret::from(new)).await.map_err(|failure| refuse(&call, failure))?;
+    tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, "password changed");
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+const UNFIT: &str =
+    "The new password must have at least 8 characters and differ from the old one and from the user name.";
+
+/// `POST /v1.0/authnmethods/password/{source}/reset`: a new password, set by an administrator.
+pub async fn reset(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
+    let caller = authenticate(&app, &call).await?;
+    let actor = caller.client_alone(&["resetPasswordAnyUser", "updateAnyUser"])?;
+    let source = source(&call, &id)?;
+    let body = wire::body(&call)?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let (Some(username), Some(new)) = (text("username"), text("newPassword")) else {
+        return Err(Refusal::Malformed("The members username and newPassword are required."));
+    };
+    if !passwords::is_usable(new, username) {
+        return Err(Refusal::Unusable(UNFIT));
+    }
+    let sign_ins = SignIns { app: &app, tenant: &call.tenant };
+    let user = sign_ins.by_login(&source.id, username).await?.ok_or(Refusal::NotFound)?;
+    let id = user.id.clone();
+    sign_ins.reset_password(user, Secret::from(new)).await.map_err(|failure| refuse(&call, failure))?;
+    tracing::info!(tenant = %call.tenant.tenant.id, user = %id, %actor, "password reset");
+    let body = json!({ "messageId": "CSIAH0324I", "messageDescription": "The password was reset." });
+    Ok(reply::json(StatusCode::OK, &body))
+}
+
+async fn answer(app: &App, call: &Call, performed: &Performed) -> Result<Response, Refusal> {
+    let Some(user) = performed.user() else {
+        return Err(Fault::stored("a password was proved for nobody").into());
     };
     let groups = user
         .groups
@@ -86,13 +137,9 @@ async fn answer(app: &App, call: &Call, proved: &Proved) -> Result<Response, Ref
             source_id: group.source.0.clone(),
         })
         .collect();
-    let attributes = user
-        .attributes
-        .iter()
-        .map(|(name, values)| Attribute { values: values.clone(), name: name.clone() })
-        .collect();
-    let assertion =
-        if wire::wants_assertion(call) { Some(assertion::write(app, call, proved).await?) } else { None };
+    let attributes =
+        user.attributes.iter().map(|(name, values)| Attribute { values: values.clone(), name: name.clone() }).collect();
+    let assertion = if wire::wants_assertion(call) { assertion::write(app, call, performed).await? } else { None };
     let body = Verified { groups, attributes, assertion, id: user.id.0.clone() };
     Ok(reply::json(StatusCode::OK, &body))
 }

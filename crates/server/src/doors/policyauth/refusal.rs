@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::oauth::refused::Refused;
 use crate::reply;
 use crate::signin::Failure;
+use crate::signin::enrol::NotEnrolled;
 use crate::signin::factors::{Cause, Unusable};
 
 /// A no of a factor API.
@@ -37,6 +38,12 @@ pub enum Refusal {
     BadCorrelation,
     /// Too many messages.
     TooManyMessages,
+    /// The person has as many enrolments of this kind as may be, or has this one.
+    TooManyEnrolments,
+    /// Whether an enrolment was proved cannot be set.
+    ValidatedIsFixed,
+    /// The older API's word for a code that was not accepted.
+    AttemptFailed,
     /// The factor is switched off in the tenant.
     SwitchedOff,
     /// It cannot be done with this input.
@@ -64,9 +71,7 @@ impl IntoResponse for Refusal {
             Self::BadToken => {
                 (StatusCode::UNAUTHORIZED, "CSIAK9999E", "The access token is missing, not valid or no longer valid.")
             }
-            Self::Forbidden => {
-                (StatusCode::FORBIDDEN, "CSIAK4300E", "The access token does not allow this operation.")
-            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "CSIAK4300E", "The access token does not allow this operation."),
             Self::NotFound => (StatusCode::NOT_FOUND, "CSIAG0605E", "The resource was not found."),
             Self::NoVerification => (StatusCode::NOT_FOUND, "CSIBN0028E", "The verification was not found."),
             Self::Malformed(what) => (StatusCode::BAD_REQUEST, "CSIAG5401E", *what),
@@ -84,6 +89,13 @@ impl IntoResponse for Refusal {
             }
             Self::TooManyMessages => {
                 (StatusCode::BAD_REQUEST, "CSIBN0081E", "Too many messages were sent. Try again later.")
+            }
+            Self::TooManyEnrolments => (StatusCode::BAD_REQUEST, "CSIBN0019E", "The user is enrolled already."),
+            Self::ValidatedIsFixed => {
+                (StatusCode::BAD_REQUEST, "CSIBN0005E", "The member validated cannot be changed.")
+            }
+            Self::AttemptFailed => {
+                (StatusCode::BAD_REQUEST, "CSIAH0619E", "The verification attempt was not accepted.")
             }
             Self::SwitchedOff => {
                 (StatusCode::NOT_IMPLEMENTED, "CSIBN9998E", "The factor is not enabled for this tenant.")
@@ -110,6 +122,19 @@ impl IntoResponse for Refusal {
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<NotEnrolled> for Refusal {
+    fn from(not: NotEnrolled) -> Self {
+        match not {
+            NotEnrolled::Unusable(unusable) => Self::unusable(unusable),
+            NotEnrolled::Limit => Self::TooManyEnrolments,
+            NotEnrolled::NoSuchPerson => Self::Unusable("There is no such user."),
+            NotEnrolled::NotAccepted(_) => Self::NotAccepted { status: 400 },
+            NotEnrolled::Stale => Self::Overtaken,
+            NotEnrolled::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 
@@ -148,13 +173,23 @@ impl Refusal {
             Failure::Wrong(cause) => Self::wrong(cause, status),
             Failure::Busy(busy) => Self::Busy(busy.retry_after),
             Failure::TooManyMessages => Self::TooManyMessages,
-            Failure::Unusable(Unusable::BadCorrelation) => Self::BadCorrelation,
-            Failure::Unusable(Unusable::SwitchedOff) => Self::SwitchedOff,
-            Failure::Unusable(Unusable::BadUserVerification) => {
-                Self::Malformed("The member userVerification is not valid.")
-            }
-            Failure::Unusable(_) => Self::Unusable("The verification cannot be started with this input."),
+            Failure::Unusable(unusable) => Self::unusable(unusable),
             Failure::Fault(fault) => Self::Fault(fault),
+        }
+    }
+
+    fn unusable(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::BadCorrelation => Self::BadCorrelation,
+            Unusable::SwitchedOff => Self::SwitchedOff,
+            Unusable::BadUserVerification => Self::Malformed("The member userVerification is not valid."),
+            Unusable::BadAddress => Self::Unusable("The address is not valid."),
+            Unusable::DomainNotAllowed => Self::Unusable("No codes are sent to this mail domain."),
+            Unusable::NoAddress
+            | Unusable::BadSecret
+            | Unusable::BadSettings
+            | Unusable::RelyingPartyOff
+            | Unusable::NoMessage => Self::Unusable("It cannot be done with this input."),
         }
     }
 

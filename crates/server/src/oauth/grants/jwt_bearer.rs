@@ -1,7 +1,7 @@
 //! `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`: the presentation of a factor assertion of ours (vendor page
 //! §2.5), or an ordinary assertion of a trusted issuer (RFC 7523, vendor page §4.6).
 
-use engine::{Prior, Refusal};
+use engine::{Prior, Proof, Refusal};
 use protocol::client_auth::audience_is_within;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{GrantId, TrustedIssuer, User, UserId};
@@ -28,8 +28,11 @@ const LONGEST_LIFE: i64 = 3600;
 /// Tells the two uses apart by the issuer, and runs the one meant.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let jwt = request.form.require("assertion")?;
-    if let Some(assertion) = assertion::read(request.app, request.call, jwt)? {
-        return present(request, assertion).await;
+    let own = assertion::read(request.app, request.call, jwt)?;
+    if let Some(assertion) = &own
+        && let assertion::Of::Grant(grant) = &assertion.of
+    {
+        return present(request, assertion, grant).await;
     }
     if request.presenter.is_some() {
         return Err(Rejection::invalid_grant("the assertion is not one of a performed factor").into());
@@ -38,18 +41,47 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         let text = "the grant type is not enabled for this client";
         return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
     }
-    outside(request, jwt).await
+    match own {
+        Some(assertion) => performed(request, assertion).await,
+        None => outside(request, jwt).await,
+    }
+}
+
+/// A factor proved outside any grant begins one (vendor page §2.4): the person is fixed, and policy is told what was proved.
+async fn performed(request: &TokenRequest<'_>, assertion: assertion::Assertion) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let unusable = || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be used"));
+    let assertion::Of::Factor { kind, at } = assertion.of else { return Err(unusable()) };
+    if !assertion.audience.contains(&client.id.0) {
+        return Err(unusable());
+    }
+    let user = person::find(app, call, &assertion.subject).await?.ok_or_else(unusable)?;
+    // Cut off since it was proved: what was proved before counts no more.
+    if user.not_before > at || !resume::entitled(client, &user) {
+        return Err(unusable());
+    }
+    let spend = Change::Spend {
+        key: format!("factor-assertion:{}", assertion.receipt),
+        expires: assertion.expires + client.assertion_skew,
+    };
+    spend_now(request, spend).await?;
+    let proof = Proof { kind, at, enrolment: None, user_verified: false, this_run: true, first: true };
+    begin(request, &user, vec![proof]).await
 }
 
 /// The receipt of a proof comes back: the sign-in goes on under the facts of this request.
-async fn present(request: &TokenRequest<'_>, assertion: assertion::Assertion) -> Result<Answer, Refused> {
+async fn present(
+    request: &TokenRequest<'_>,
+    assertion: &assertion::Assertion,
+    grant: &GrantId,
+) -> Result<Answer, Refused> {
     let TokenRequest { app, call, form, client, .. } = request;
     let unusable = || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be used"));
     if !assertion.audience.contains(&client.id.0) {
         return Err(unusable());
     }
     let sign_ins = SignIns { app, tenant: &call.tenant };
-    let flow = sign_ins.by_grant(&assertion.grant).await?.ok_or_else(unusable)?;
+    let flow = sign_ins.by_grant(grant).await?.ok_or_else(unusable)?;
     if flow.client != client.id || request.presenter.as_ref().is_some_and(|presenter| presenter.id != flow.id) {
         return Err(unusable());
     }
@@ -79,33 +111,40 @@ async fn present(request: &TokenRequest<'_>, assertion: assertion::Assertion) ->
 
 /// An assertion of a trusted issuer begins a grant of its own.
 async fn outside(request: &TokenRequest<'_>, jwt: &str) -> Result<Answer, Refused> {
-    let TokenRequest { app, call, form, client, .. } = request;
     let (claims, issuer) = verified(request, jwt).await?;
-    let now = app.world.now();
     let user = subject(request, &claims, issuer.as_ref()).await?;
-    if let Some(spend) = spend(request, &claims, now)? {
-        match app.store.commit(&call.tenant.tenant.id, "bearer assertion", vec![spend]).await {
-            Ok(()) => {}
-            Err(CommitError::Refused { .. }) => {
-                return Err(Rejection::invalid_grant("the assertion has been used").into());
-            }
-            Err(CommitError::Unavailable(error)) => return Err(error.into()),
-        }
+    if let Some(change) = spend(request, &claims, request.app.world.now())? {
+        spend_now(request, change).await?;
     }
+    begin(request, &user, Vec::new()).await
+}
+
+async fn spend_now(request: &TokenRequest<'_>, change: Change) -> Result<(), Refused> {
+    match request.app.store.commit(&request.call.tenant.tenant.id, "bearer assertion", vec![change]).await {
+        Ok(()) => Ok(()),
+        Err(CommitError::Refused { .. }) => Err(Rejection::invalid_grant("the assertion has been used").into()),
+        Err(CommitError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// A new grant of a person already known, with what was proved already.
+async fn begin(request: &TokenRequest<'_>, user: &User, proofs: Vec<Proof>) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, form, client, .. } = request;
+    let now = app.world.now();
     let scope = scope_asked(request)?.unwrap_or_default();
     let resource = resume::resources(request)?;
     let context = context::read(form)?;
     let applies = client.policy_grants.jwt_bearer && (context.is_some() || !client.policy_requires_context);
     let policy = if applies { applied::native(&call.tenant, client)? } else { None };
     let stage = context.as_ref().and_then(|context| context.stage.as_deref());
-    let facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(&user), &app.geo);
+    let facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(user), &app.geo);
     let begin = Begin {
         client: client.id.clone(),
         grant: GrantId(app.world.uuid()),
         policy,
         after: policy.map(|policy| applied::for_stage(&call.tenant, policy, stage)),
         facts: &facts,
-        prior: Some(Prior { subject: user.id.0.clone(), proofs: Vec::new() }),
+        prior: Some(Prior { subject: user.id.0.clone(), proofs }),
         resume: Resume {
             grant_type: "jwt-bearer".to_owned(),
             scope,
@@ -128,7 +167,8 @@ async fn verified(
 ) -> Result<(Map<String, Value>, Option<TrustedIssuer>), Refused> {
     let TokenRequest { app, call, client, .. } = request;
     // CSIAQ5212E: the integrity of the JWT; every failure looks alike.
-    let refuse = || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be trusted").with_id("CSIAQ5212E"));
+    let refuse =
+        || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be trusted").with_id("CSIAQ5212E"));
     let peeked = protocol::jwt::peek(jwt).map_err(|_| refuse())?;
     let named = peeked.claim_text("iss").ok_or_else(refuse)?;
     let issuer = client.trusted_issuers.iter().find(|issuer| issuer.issuer == named && issuer.enabled).cloned();
