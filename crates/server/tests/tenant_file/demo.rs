@@ -1,5 +1,6 @@
 //! The tenant files that come with the source.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use countersign::tenant_file::{TenantFile, load};
@@ -134,20 +135,28 @@ fn the_two_worlds_share_no_identifier() {
     assert_eq!(one.iter().filter(|id| two.contains(id)).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
-/// Every key that a client or the settings may have is told in the reference, and nothing else is.
-#[test]
-fn the_reference_names_every_field() {
+/// The names in the first column of the tables in a part of the reference.
+fn told(from: &str, to: &str) -> BTreeSet<String> {
     let page = include_str!("../../../../docs/tenant-file.md");
-    let section = |from: &str, to: &str| page.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
-    let names = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let part = page.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let cells = part.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split('`')).map(|name| name.trim().to_owned()).filter(|name| name.len() > 1).collect()
+}
+
+/// The fields of a record in its stored form.
+fn fields(record: &impl serde::Serialize) -> BTreeSet<String> {
+    serde_json::to_value(record).unwrap().as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_reference_names_every_field_and_no_other() {
     let client: protocol::records::Client = serde_json::from_value(serde_json::json!({ "id": "x" })).unwrap();
-    let told = section("## `[[tenant.clients]]`", "## `[[tenant.keys]]`");
-    for name in names(serde_json::to_value(client).unwrap()) {
-        let by_file = !["secrets", "keys", "not_before"].contains(&name.as_str());
-        assert_eq!(told.contains(&format!("`{name}`")), by_file, "`{name}` of a client");
+    let mut of_client = fields(&client);
+    for stored_only in ["secrets", "keys", "not_before"] {
+        assert!(of_client.remove(stored_only), "{stored_only}");
     }
-    let told = section("### `[tenant.settings]`", "## `[[tenant.sources]]`");
-    for name in names(serde_json::to_value(protocol::records::TenantSettings::default()).unwrap()) {
-        assert!(told.contains(&format!("`{name}`")), "`{name}` of the settings");
-    }
+    of_client.extend(["secret", "secret_sha256", "jwks", "jwks_uri"].map(str::to_owned));
+    assert_eq!(told("## `[[tenant.clients]]`", "## `[[tenant.keys]]`"), of_client);
+    let of_settings = fields(&protocol::records::TenantSettings::default());
+    assert_eq!(told("### `[tenant.settings]`", "## `[[tenant.sources]]`"), of_settings);
 }

@@ -94,12 +94,14 @@ fn each_mistake_has_its_place_and_its_remedy() {
         ),
         // Bounds of settings.
         (
-            with("[tenant.settings]\nlock_after = 0\nmail_from = \"nobody\"\nemail_otp = { length = 3 }\n"),
+            with("[tenant.settings]\nlock_after = 0\nmail_from = \"nobody\"\nemail_otp = { length = 3 }\ntexts = { de = { \"code.fax.txt\" = \
+                  \"x\", \"code.email.txt\" = \"Ihr Code: {{ code }}\" } }\n"),
             &[
-                "t.toml:20:1: tenant[0].settings.lock_after: must be at least 1, or nobody could sign in",
-                "t.toml:20:1: tenant[0].settings.mail_from: must be a mail address",
-                "t.toml:20:1: tenant[0].settings.email_otp: `length` must leave at least 10000 different codes, and be \
+                "t.toml:21:14: tenant[0].settings.lock_after: must be at least 1, or nobody could sign in",
+                "t.toml:22:13: tenant[0].settings.mail_from: must be a mail address",
+                "t.toml:23:13: tenant[0].settings.email_otp: `length` must leave at least 10000 different codes, and be \
                  at most 64",
+                "t.toml:24:16: tenant[0].settings.texts.de: no text is named `code.fax.txt`",
             ],
         ),
         // Dangling references, each by the kind of thing it names.

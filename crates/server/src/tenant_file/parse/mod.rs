@@ -142,15 +142,14 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     }
     let name = section.text("name").map(|(name, _)| name);
     let urls = urls(&mut section, path, taken);
-    let settings = match section.table("settings") {
-        Some(mut table) => {
-            let settings = fields::fill(TenantSettings::default(), &mut table, &[]);
-            words::check_settings(&settings, report, &table.place);
-            table.finish();
-            settings
-        }
-        None => TenantSettings::default(),
-    };
+    let mut settings = TenantSettings::default();
+    if let Some(item) = section.take("settings")
+        && let Some(mut table) = item.section()
+    {
+        settings = fields::fill(settings, &mut table, &[]);
+        words::check_settings(&settings, &item);
+        table.finish();
+    }
 
     let mut names = Names {
         sources: Words::new("identity source", "sources"),

@@ -2,8 +2,8 @@
 
 use protocol::records::{OtpSettings, TenantSettings};
 
-use crate::tenant_file::problem::{Place, Report};
-use crate::tenant_file::reader::Section;
+use crate::tenant_file::problem::Place;
+use crate::tenant_file::reader::{Item, Section};
 
 /// A tenant id.
 pub(super) fn is_slug(text: &str) -> bool {
@@ -71,8 +71,8 @@ pub(super) fn is_web_url(text: &str) -> bool {
 }
 
 /// The bounds of settings, beyond their types.
-pub(super) fn check_settings(settings: &TenantSettings, report: &Report<'_>, place: &Place) {
-    let wrong = |name: &str, message: &str| report.add(&place.part(name, place.span.clone()), message, "");
+pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
+    let wrong = |name: &str, message: &str| given.report.add(&given.locate(name), message, "");
     for (name, value) in [
         ("challenge_lifetime", settings.challenge_lifetime),
         ("assertion_lifetime", settings.assertion_lifetime),
@@ -111,6 +111,13 @@ pub(super) fn check_settings(settings: &TenantSettings, report: &Report<'_>, pla
     {
         if let Some(message) = check_otp(otp) {
             wrong(name, &message);
+        }
+    }
+    for (language, texts) in &settings.texts {
+        for (name, text) in texts {
+            if let Err(error) = crate::delivery::check_text(name, text) {
+                wrong(&format!("texts.{language}"), &error.to_string());
+            }
         }
     }
     let totp = &settings.totp;
