@@ -49,7 +49,7 @@ pub fn find(call: &Call, id: &str) -> Option<Arc<Client>> {
 }
 
 /// Whether the client may call from where this call comes from (`ipFilters`).
-fn may_call_from(client: &Client, call: &Call) -> bool {
+pub fn may_call_from(client: &Client, call: &Call) -> bool {
     client.networks.is_empty()
         || client.networks.iter().any(|network| {
             network.parse::<ipnet::IpNet>().is_ok_and(|network| network.contains(&call.peer.to_canonical()))

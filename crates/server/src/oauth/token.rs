@@ -125,5 +125,8 @@ async fn by_challenge_token(app: &App, call: &Call, token: &str) -> Result<(Arc<
     let refuse = || Refused::Rejected(Rejection::invalid_client());
     let flow = SignIns { app, tenant: &call.tenant }.by_handle(token).await?.ok_or_else(refuse)?;
     let client = client::find(call, flow.client.as_str()).ok_or_else(refuse)?;
+    if !client::may_call_from(&client, call) {
+        return Err(refuse());
+    }
     Ok((client, Some(flow)))
 }
