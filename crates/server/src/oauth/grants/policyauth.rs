@@ -17,6 +17,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let TokenRequest { app, call, form, client, .. } = request;
     let policy = policy(request)?;
     let scope = scope_asked(request)?.unwrap_or_default();
+    let resource = resume::resources(request)?;
     let context = context::read(form)?;
     if let Some(context) = &context {
         context::require_members(context)?;
@@ -32,7 +33,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         resume: Resume {
             grant_type: "policyauth".to_owned(),
             scope,
-            resource: form.many("resource").map(str::to_owned).collect(),
+            resource,
             authorization_details: resume::authorization_details(form)?,
             context,
             issuer: call.issuer(),
