@@ -28,6 +28,17 @@ pub struct Issued {
     pub changes: Vec<Change>,
 }
 
+/// Which answer of a grant's generation is wanted.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// The first one.
+    First,
+    /// The one of this moment, given again: the same tokens.
+    Again(Seconds),
+    /// One more under a refresh token that stays: an access token of its own.
+    Further,
+}
+
 /// Commits what was issued, with whatever belongs to it.
 ///
 /// # Errors
@@ -73,8 +84,6 @@ pub async fn access_only(
 
 /// All tokens of a grant at its present generation. The grant itself is the caller's to write.
 ///
-/// `at` is when they were first issued: now, or, for an answer given again, then.
-///
 /// # Errors
 /// No key signs.
 pub async fn all(
@@ -82,15 +91,22 @@ pub async fn all(
     grant: &Grant,
     user: &User,
     scope: &[String],
-    at: Seconds,
+    turn: Turn,
 ) -> Result<Issued, Refused> {
     let app = request.app;
     let now = app.world.now();
+    let at = match turn {
+        Turn::First | Turn::Further => now,
+        Turn::Again(at) => at,
+    };
     let tenant = &request.call.tenant.tenant;
     let narrowed = (scope != grant.detail.scope).then(|| GrantDetail { scope: scope.to_vec(), ..grant.detail.clone() });
     let detail = narrowed.as_ref().unwrap_or(&grant.detail);
     let owner = Owner { grant: grant.id.clone(), user: Some(user) };
-    let token = refresh::access_token(&app.master, &tenant.id, grant, detail.generation);
+    let token = match turn {
+        Turn::First | Turn::Again(_) => refresh::access_token(&app.master, &tenant.id, grant, detail.generation),
+        Turn::Further => app.world.token(tokens::ACCESS_TOKEN_LENGTH),
+    };
     let (access_token, expires, change) = access(request, &owner, detail, token, at).await?;
     let refresh_token = match grant.refresh {
         Some(_) => refresh::write(&app.master, &tenant.id, &grant.id, &detail.seed, detail.generation),

@@ -53,7 +53,7 @@ async fn attempt(request: &TokenRequest<'_>, token: &str) -> Result<Option<Answe
         Turn::Rotate => rotate(request, grant, now).await,
         Turn::AnswerAgain => {
             let (user, scope) = still_good(request, &grant).await?;
-            let issued = issue::all(request, &grant, &user, &scope, grant.rotated_at).await?;
+            let issued = issue::all(request, &grant, &user, &scope, issue::Turn::Again(grant.rotated_at)).await?;
             Ok(Some(Answer::Tokens(issued.tokens)))
         }
         Turn::Reuse => kill(request, &grant).await,
@@ -130,7 +130,8 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
         }
     }
     let next = successor(request, &grant, &user, now)?;
-    let issued = issue::all(request, &next, &user, &scope, now).await?;
+    let turn = if client.renew_refresh_token { issue::Turn::First } else { issue::Turn::Further };
+    let issued = issue::all(request, &next, &user, &scope, turn).await?;
     changes.extend(issued.changes);
     changes.push(Change::UpdateGrant(next));
     match app.store.commit(&call.tenant.tenant.id, "refresh", changes).await {

@@ -67,7 +67,7 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
     };
     let grant = next_grant(request, &flow, detail, earlier, now)?;
-    let issued = issue::all(request, &grant, &user, &scope, now).await?;
+    let issued = issue::all(request, &grant, &user, &scope, issue::Turn::First).await?;
     let mut changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
     changes.extend(issued.changes);
     changes.push(if grant.version == 0 { Change::AddGrant(grant) } else { Change::UpdateGrant(grant) });
