@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::reply;
-use crate::signin::factors::webauthn;
+use crate::signin::factors::{Cause, webauthn};
 use crate::signin::{Challenge, Failure, IssueRequest, SignIns, Submission};
 
 fn shown(party: &RelyingParty) -> Value {
@@ -102,10 +102,24 @@ pub async fn options(State(app): State<App>, Path(id): Path<String>, call: Call)
         None => Vec::new(),
     };
     let user_verification = user_verification(&body)?;
+    let decoy = user.as_ref().filter(|_| performer.person().is_none()).map(|user| decoy(&app, party, user));
     let request = IssueRequest::Passkey { relying_party: party, user, credentials: &credentials, user_verification };
     let made = performer.issue(&app, &call, request).await;
     let made = made.map_err(|failure| Refusal::of(failure, call.tenant.tenant.settings.otp_failure_status))?;
-    Ok(reply::json(StatusCode::OK, &made.options))
+    let mut options = made.options;
+    if let (Some(decoy), Some(Value::Array(allowed))) =
+        (decoy, options.as_mut().and_then(|options| options.get_mut("allowCredentials")))
+        && allowed.is_empty()
+    {
+        allowed.push(json!({ "id": decoy, "type": "public-key" }));
+    }
+    Ok(reply::json(StatusCode::OK, &options))
+}
+
+/// A credential nobody has, always the same for one name: while nobody is known, an empty list would tell a stranger who has
+/// no passkey and who does not exist.
+fn decoy(app: &App, party: &RelyingParty, user: &UserId) -> String {
+    protocol::b64::encode_url(app.master.mac("decoy credential", format!("{}\n{user}", party.id).as_bytes()))
 }
 
 /// `POST …/assertion/result`: judges a ceremony. Answers the enrolment, with the assertion where asked for.
@@ -128,7 +142,7 @@ pub async fn result(State(app): State<App>, Path(id): Path<String>, call: Call) 
     let performed = match performer.submit(&app, &call, submission).await {
         Ok(performed) => performed,
         // An unknown credential in a known person's sign-in, or a spent challenge, is refused as a wrong answer.
-        Err(Failure::NotNow(NotNow::OtherPerson | NotNow::NoChallenge)) => {
+        Err(Failure::NotNow(NotNow::OtherPerson | NotNow::NoChallenge) | Failure::Wrong(Cause::NotPending)) => {
             return Err(Refusal::NotAccepted { status });
         }
         Err(failure) => return Err(Refusal::of(failure, status)),
