@@ -1,6 +1,8 @@
 //! The server as its clients meet it: requests in, answers out, in process, on real databases.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
+mod clients;
 mod refusals;
 mod seeds;
 mod support;
+mod tokens;

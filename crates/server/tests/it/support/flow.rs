@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign::signin::factors::webauthn::{Registration, finish_registration, registration_options};
-use protocol::records::UserId;
+use protocol::records::{Client, UserId};
 use serde_json::{Value, json};
-use store::Change;
+use store::{Change, DirectoryChange};
 
 use super::browser::Browser;
 use super::{Reply, TestServer};
@@ -60,6 +60,17 @@ impl TestServer {
         let mut form = vec![("client_id", self.cast.client), ("client_secret", self.cast.secret)];
         form.extend(more);
         self.post_form(TOKEN, &form).await
+    }
+
+    /// Refreshes as the cast's client.
+    pub async fn refresh(&self, token: &str) -> Reply {
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    /// What the cast's client learns of a token.
+    pub async fn introspect(&self, token: &str) -> Value {
+        let form = [("client_id", self.cast.client), ("client_secret", self.cast.secret), ("token", token)];
+        self.post_form("/oauth2/introspect", &form).await.expect(200)
     }
 
     /// Begins a flow for a user agent at this address.
@@ -138,6 +149,26 @@ impl TestServer {
         let other = self.cast.other;
         let proved = self.password(&first.token, other.username, other.password).await.expect(200);
         self.present(proved["assertion"].as_str().unwrap()).await.expect(200)
+    }
+
+    /// The flow of the one who needs a password alone, with these scopes.
+    pub async fn begin_scoped(&self, scope: &str) -> Value {
+        let context = context("192.168.1.1");
+        let form = [("scope", scope), ("grant_type", "policyauth"), ("context", context.as_str())];
+        let first = Challenge::of(&self.token(&form).await);
+        let other = self.cast.other;
+        let proved = self.password(&first.token, other.username, other.password).await.expect(200);
+        self.present(proved["assertion"].as_str().unwrap()).await.expect(200)
+    }
+
+    /// Changes a client of the tenant, in force at once.
+    pub async fn change_client(&self, id: &str, change: impl FnOnce(&mut Client)) {
+        let view = self.app.directories.current().tenant(&self.tenant()).unwrap().clone();
+        let mut client = (**view.client(id).unwrap()).clone();
+        change(&mut client);
+        let changes = vec![DirectoryChange::PutClient(Box::new(client))];
+        self.store.change_directory(&self.tenant(), changes).await.unwrap();
+        assert!(self.app.directories.refresh_if_changed().await.unwrap());
     }
 
     /// A software authenticator that holds a passkey of this person.

@@ -3,6 +3,7 @@
 mod database;
 mod flow;
 mod http;
+mod jwt;
 mod recorder;
 mod sections;
 #[path = "../../webauthn/browser.rs"]
@@ -37,6 +38,7 @@ use store::Store;
 pub use database::Database;
 pub use flow::{Challenge, JWT_BEARER, TOKEN, context, context_for, decode};
 pub use http::{Ask, Reply, names};
+pub use jwt::{TestKey, assemble_text, hmac_jwt, totp, unsigned, verify};
 pub use recorder::Recorder;
 pub use sections::{client, policy, rule, user};
 
