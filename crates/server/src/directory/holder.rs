@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use engine::PolicyRef;
 use engine::policy::Policy;
-use protocol::records::TenantId;
+use protocol::records::{PolicyRecord, TenantId};
 use quick_cache::sync::Cache;
 use store::{CommitError, DirectoryChange, DirectoryRows, Store, StoreError};
 use tokio::sync::Mutex;
@@ -107,6 +107,21 @@ impl Directories {
             Err(CommitError::Refused { .. }) => Ok(false),
             Err(CommitError::Unavailable(error)) => Err(error.into()),
         }
+    }
+
+    /// Every revision of a policy as it is stored now, the oldest first; empty if there is no such policy.
+    pub async fn policy_revisions(&self, tenant: &TenantId, id: i64) -> Result<Vec<PolicyRecord>, DirectoryError> {
+        Ok(self.store.policy_revisions(tenant, id).await?)
+    }
+
+    /// One revision of a policy as it is stored now.
+    pub async fn policy_revision(
+        &self,
+        tenant: &TenantId,
+        id: i64,
+        revision: i64,
+    ) -> Result<Option<PolicyRecord>, DirectoryError> {
+        Ok(self.store.policy_revision(tenant, id, revision).await?)
     }
 
     fn rebuild(&self, rows: DirectoryRows, before: &Directory) -> Directory {

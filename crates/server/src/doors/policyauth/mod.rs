@@ -115,7 +115,10 @@ fn administration() -> Router<App> {
         .route("/v1.0/authnmethods/password/{source}/reset", post(password::reset))
         .route("/v1.0/decisions", get(decisions::list))
         .route("/config/v2.0/factors/{kind}", get(config::read).put(config::replace))
-        .route("/config/v2.0/factors/fido2/relyingparties", get(config::relying_parties).post(config::add_relying_party))
+        .route(
+            "/config/v2.0/factors/fido2/relyingparties",
+            get(config::relying_parties).post(config::add_relying_party),
+        )
         .route(
             "/config/v2.0/factors/fido2/relyingparties/{id}",
             put(config::replace_relying_party).get(config::relying_party).delete(config::remove_relying_party),

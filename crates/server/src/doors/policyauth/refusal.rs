@@ -138,12 +138,6 @@ impl From<NotEnrolled> for Refusal {
     }
 }
 
-impl From<store::StoreError> for Refusal {
-    fn from(error: store::StoreError) -> Self {
-        Self::Fault(error.into())
-    }
-}
-
 impl From<crate::keys::KeyError> for Refusal {
     fn from(error: crate::keys::KeyError) -> Self {
         Self::Fault(error.into())

@@ -4,8 +4,6 @@
 //! Owns the wire of it. What may be done is in [`rules`], what a document means in `policy_document`.
 
 mod rules;
-#[cfg(test)]
-mod tests;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -15,14 +13,13 @@ use axum::routing::get;
 use protocol::records::PolicyRecord;
 use protocol::search::Listing;
 use serde_json::{Value, json};
-use store::{CommitError, DirectoryChange};
 
 use self::rules::{Objection, Vault, Write, followed};
-use super::caller::{Caller, authenticate};
+use super::caller::authenticate;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::Call;
-use crate::directory::DirectoryError;
+use crate::directory::{DirectoryChange, DirectoryError};
 use crate::fault::Fault;
 use crate::policy_document::{Shape, Stamp};
 use crate::reply;
@@ -151,11 +148,7 @@ fn shape(call: &Call) -> Option<Shape> {
 /// to holds the entitlement: who signs in through an application does not thereby govern the tenant.
 async fn demand(app: &App, call: &Call, entitlements: &[&str]) -> Result<String, No> {
     let caller = authenticate(app, call).await?;
-    caller.demand(entitlements)?;
-    match &caller {
-        Caller::Token { client, token, user: None } if token.subject.is_none() => Ok(client.id.as_str().to_owned()),
-        Caller::Token { .. } | Caller::SignIn(_) => Err(Refusal::Forbidden.into()),
-    }
+    Ok(caller.client_alone(entitlements)?.0.clone())
 }
 
 fn number(text: &str) -> Result<i64, No> {
@@ -175,20 +168,13 @@ fn with_vault<T>(app: &App, call: &Call, with: impl FnOnce(&Vault<'_>) -> T) -> 
 }
 
 async fn all_revisions(app: &App, call: &Call, id: i64) -> Result<Vec<PolicyRecord>, No> {
-    let all = app.store.policy_revisions(&call.tenant.tenant.id, id).await?;
+    let all = app.directories.policy_revisions(&call.tenant.tenant.id, id).await.map_err(Refusal::from)?;
     if all.is_empty() { Err(Objection::NotFound.into()) } else { Ok(all) }
 }
 
 async fn commit(app: &App, call: &Call, changes: Vec<DirectoryChange>) -> Result<bool, No> {
-    match app.store.change_directory(&call.tenant.tenant.id, changes).await {
-        Ok(()) => {
-            // In force at once on this node, and what is read next shows it.
-            app.directories.refresh_if_changed().await.map_err(Refusal::from)?;
-            Ok(true)
-        }
-        Err(CommitError::Refused { .. }) => Ok(false),
-        Err(CommitError::Unavailable(error)) => Err(error.into()),
-    }
+    // In force at once on this node, and what is read next shows it.
+    Ok(app.directories.change(&call.tenant.tenant.id, changes).await.map_err(Refusal::from)?)
 }
 
 /// Writes what `plan` makes of all revisions; whoever loses a race looks again.
@@ -319,7 +305,7 @@ async fn read_revision(
 ) -> Result<Response, No> {
     demand(&app, &call, &READ).await?;
     let (id, revision) = (number(&policy)?, number(&revision)?);
-    let found = app.store.policy_revision(&call.tenant.tenant.id, id, revision).await?;
+    let found = app.directories.policy_revision(&call.tenant.tenant.id, id, revision).await.map_err(Refusal::from)?;
     Ok(answer(&app, &call, StatusCode::OK, &found.ok_or(Objection::NotFound)?))
 }
 
@@ -351,3 +337,6 @@ async fn remove_revision(
     tracing::info!(tenant = %call.tenant.tenant.id, policy = id, revision, "policy revision removed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use protocol::records::{Client, PolicyRecord};
 use serde_json::{Value, json};
-use store::DirectoryChange;
 
+use crate::directory::DirectoryChange;
 use crate::policy_document::{Problem, Shape, Stamp, differs_in_effect, downgrade, normalise, parse, upgrade};
 
 /// Policies of one tenant at most.
