@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod clients;
+mod door_admin;
+mod door_alone;
+mod door_enrol;
 mod refusals;
 mod seeds;
 mod support;
