@@ -75,10 +75,10 @@ fn empty_handler(programs: &Programs, directory: &Path, connections: usize, time
     let request = scripts::empty(&Requests::to(address));
     let server = Process::start(command, &directory.join("log"), address, &request)?;
     let scripts = (0..connections).map(|_| Box::new(Same::forever(request.clone())) as Box<dyn Script>).collect();
-    let found = load::run(address, scripts, WARM_UP, time, || server.cpu())?;
+    let found = load::run(address, scripts, WARM_UP, time, || server.usage())?;
     server.stop();
     let operations = found.operations as f64;
-    Ok((found.seconds * 1e6 / operations).min(found.cpu * 1e6 / operations))
+    Ok((found.seconds * 1e6 / operations).min(found.used.server * 1e6 / operations))
 }
 
 /// The value in the middle.

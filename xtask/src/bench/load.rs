@@ -32,8 +32,17 @@ pub struct Measured {
     pub seconds: f64,
     /// How long each took.
     pub latencies: Histogram,
-    /// Seconds of processor time the server used meanwhile.
-    pub cpu: f64,
+    /// What was used of the server's core meanwhile.
+    pub used: Usage,
+}
+
+/// Seconds of processor time, since some beginning.
+#[derive(Clone, Copy, Default)]
+pub struct Usage {
+    /// By the server.
+    pub server: f64,
+    /// By anybody on the server's core, the server included.
+    pub core: f64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -60,7 +69,7 @@ impl Shared {
     }
 }
 
-/// Runs the scripts for a while. `cpu` tells the processor seconds the server has used so far.
+/// Runs the scripts for a while. `usage` tells what was used so far.
 ///
 /// Any answer a script does not expect ends the run: a server that refuses is not fast.
 pub fn run(
@@ -68,7 +77,7 @@ pub fn run(
     scripts: Vec<Box<dyn Script>>,
     warm_up: Duration,
     time: Duration,
-    cpu: impl Fn() -> f64,
+    usage: impl Fn() -> Usage,
 ) -> Outcome<Measured> {
     let shared = Rc::new(Shared {
         phase: Cell::new(Phase::WarmUp),
@@ -76,7 +85,7 @@ pub fn run(
         problem: RefCell::new(None),
         end: Notify::new(),
     });
-    let (mut seconds, mut used) = (0.0, 0.0);
+    let (mut seconds, mut used) = (0.0, Usage::default());
     block_on(async {
         for script in scripts {
             let shared = Rc::clone(&shared);
@@ -93,10 +102,11 @@ pub fn run(
             return;
         }
         shared.phase.set(Phase::Measuring);
-        let (begun, before) = (Instant::now(), cpu());
+        let (begun, before) = (Instant::now(), usage());
         let _ = tokio::time::timeout(time, shared.end.notified()).await;
         seconds = begun.elapsed().as_secs_f64();
-        used = cpu() - before;
+        let after = usage();
+        used = Usage { server: after.server - before.server, core: after.core - before.core };
         shared.phase.set(Phase::Over);
     })?;
     if let Some(problem) = shared.problem.borrow_mut().take() {
@@ -106,7 +116,7 @@ pub fn run(
     if latencies.total() == 0 {
         return Err("nothing was completed while it was measured".to_owned());
     }
-    Ok(Measured { operations: latencies.total(), seconds, latencies, cpu: used })
+    Ok(Measured { operations: latencies.total(), seconds, latencies, used })
 }
 
 /// Runs every script until it has nothing left to do.

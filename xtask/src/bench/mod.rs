@@ -108,7 +108,8 @@ fn measure(options: &Options, programs: &Programs) -> Outcome {
             let directory = fresh(home.path(), "data")?;
             let sample = operations::measure(operation, programs, &directory, &prepared, time)
                 .map_err(|problem| format!("{}: {problem}", operation.title()))?;
-            println!("   {:<48} {:>9.0} /s", operation.title(), sample.rate);
+            let (title, others) = (operation.title(), 100.0 * sample.others);
+            println!("   {title:<48} {:>9.0} /s   (others used {others:.0} % of the core)", sample.rate);
             samples.push(sample);
         }
     }

@@ -98,6 +98,8 @@ pub struct Sample {
     pub p99: f64,
     /// Microseconds of the server's processor time for each.
     pub cpu: f64,
+    /// Share of the server's core that others used.
+    pub others: f64,
     /// Most memory the server held, MB.
     pub memory: f64,
 }
@@ -119,13 +121,14 @@ pub fn measure(
 ) -> Outcome<Sample> {
     let server = start(programs, directory, prepared)?;
     let scripts = prepare(operation, server.address, time)?;
-    let found = load::run(server.address, scripts, WARM_UP, time, || server.cpu())?;
+    let found = load::run(server.address, scripts, WARM_UP, time, || server.usage())?;
     let operations = found.operations as f64;
     let sample = Sample {
         rate: operations / found.seconds,
         p50: found.latencies.quantile_ms(0.5),
         p99: found.latencies.quantile_ms(0.99),
-        cpu: found.cpu * 1e6 / operations,
+        cpu: found.used.server * 1e6 / operations,
+        others: ((found.used.core - found.used.server) / found.seconds).max(0.0),
         memory: server.peak_memory(),
     };
     server.stop();

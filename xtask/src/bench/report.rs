@@ -27,6 +27,7 @@ struct Row<'a> {
     p50: f64,
     p99: f64,
     cpu: f64,
+    others: f64,
     memory: f64,
     ceiling: f64,
 }
@@ -44,6 +45,7 @@ impl<'a> Row<'a> {
             p50: median(&of(|sample| sample.p50)),
             p99: median(&of(|sample| sample.p99)),
             cpu: median(&of(|sample| sample.cpu)),
+            others: median(&of(|sample| sample.others)),
             memory: of(|sample| sample.memory).into_iter().fold(0.0, f64::max),
             ceiling: 1e6 / micros,
         }
@@ -78,16 +80,16 @@ fn write_table(
     writeln!(out, "{}\n", machine_line())?;
     writeln!(
         out,
-        "| operation | conn. | req/s (min–max) | p50 ms | p99 ms | CPU µs/req | peak MB | ceiling /s | ratio | aim | p99/p50 |"
+        "| operation | conn. | req/s (min–max) | p50 ms | p99 ms | CPU µs/req | others % | peak MB | ceiling /s | ratio | aim | p99/p50 |"
     )?;
-    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|")?;
+    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|---|")?;
     for row in rows {
         let aim = row.operation.aim.map_or("–".to_owned(), |aim| format!("≥ {aim} {}", verdict(row.ratio() >= aim)));
         let tail = row.p99 / row.p50;
         let judged = if row.operation.connections == 64 { verdict(tail < TAIL) } else { "" };
         writeln!(
             out,
-            "| {} | {} | {:.0} ({:.0}–{:.0}) | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {:.2} | {aim} | {tail:.1} {judged} |",
+            "| {} | {} | {:.0} ({:.0}–{:.0}) | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {aim} | {tail:.1} {judged} |",
             row.operation.name,
             row.operation.connections,
             row.rate,
@@ -96,6 +98,7 @@ fn write_table(
             row.p50,
             row.p99,
             row.cpu,
+            100.0 * row.others,
             row.memory,
             row.ceiling,
             row.ratio(),

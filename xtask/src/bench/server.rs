@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::http;
+use super::load::Usage;
 use crate::Outcome;
 use crate::child::{Guarded, tied};
 
 /// The core of what is measured; the generator has the next.
 pub const SERVER_CORE: &str = "0";
+/// The kernel counts in this unit wherever Linux runs today.
+const USER_HZ: f64 = 100.0;
 /// The generator's core.
 pub const GENERATOR_CORE: &str = "1";
 
@@ -44,14 +47,17 @@ impl Process {
         Ok(Self { guard, address })
     }
 
-    /// Processor seconds used so far, in user and kernel mode, by all its threads.
-    pub fn cpu(&self) -> f64 {
+    /// Processor seconds used so far, in user and kernel mode: by all its threads, and by anybody on its core.
+    pub fn usage(&self) -> Usage {
+        Usage { server: self.own_time(), core: core_time() }
+    }
+
+    fn own_time(&self) -> f64 {
         // Fields 14 and 15 of `stat`, counted behind the name, which may hold anything.
         let stat = self.read("stat");
         let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-        // The kernel reports in units of USER_HZ, which is 100 wherever Linux runs today.
-        (ticks(11) + ticks(12)) / 100.0
+        (ticks(11) + ticks(12)) / USER_HZ
     }
 
     /// Most memory it ever held, MB.
@@ -79,6 +85,16 @@ impl Process {
     pub fn stop(mut self) {
         self.guard.stop();
     }
+}
+
+/// Seconds the server's core was busy since the machine began.
+fn core_time() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = stat.lines().find_map(|line| line.strip_prefix(&format!("cpu{SERVER_CORE} "))).unwrap_or_default();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let ticks: Vec<f64> = line.split_whitespace().filter_map(|text| text.parse().ok()).collect();
+    let busy = |index: &usize| !(3..=4).contains(index) && *index < 8;
+    ticks.iter().enumerate().filter(|(index, _)| busy(index)).map(|(_, ticks)| ticks).sum::<f64>() / USER_HZ
 }
 
 /// A directory on a disk: a commit in memory costs nothing and would say nothing.
