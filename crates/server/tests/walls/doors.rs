@@ -17,7 +17,9 @@ fn no_door_imports_the_store() {
 #[test]
 fn no_door_reads_the_store_through_the_application() {
     for source in Source::all_under(DOORS) {
-        assert!(!source.code().contains(".store."), "`{}` reads records: ask the driver", source.name());
+        // A chain of calls may be broken over lines.
+        let code: String = source.code().split_whitespace().collect();
+        assert!(!code.contains(".store."), "`{}` reads records: ask the driver", source.name());
     }
 }
 
