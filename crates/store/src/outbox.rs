@@ -14,6 +14,7 @@ const CLAIM: &str = "UPDATE outbox SET due = CAST($1 AS BIGINT), tries = tries +
        ORDER BY due LIMIT CAST($3 AS BIGINT)) \
      AND due <= CAST($2 AS BIGINT) \
      RETURNING tenant, id, channel, sealed, created, expires, tries";
+const WAITING: &str = "SELECT COUNT(*) FROM outbox WHERE expires > $1";
 const DONE: &str = "DELETE FROM outbox WHERE id = $1";
 const RETRY: &str = "UPDATE outbox SET due = $1 WHERE id = $2";
 
@@ -27,6 +28,11 @@ impl Store {
     ) -> Result<Vec<OutboxItem>, StoreError> {
         let until = now.saturating_add(lease_seconds.max(1));
         self.write_returning(CLAIM, vec![until.into(), now.into(), limit.into()], item).await
+    }
+
+    /// Messages not delivered yet and still worth it, of every tenant.
+    pub async fn outbox_waiting(&self, now: Seconds) -> Result<i64, StoreError> {
+        Ok(self.first(WAITING, &[now.into()], |row| row.int(0)).await?.unwrap_or(0))
     }
 
     /// The message was delivered, or will never be: it is forgotten.

@@ -13,7 +13,9 @@ fn mail(id: &str) -> Mail {
 #[test]
 fn a_message_is_leased_retried_and_done() {
     on_both(|store| async move {
+        assert_eq!(store.outbox_waiting(NOW).await.unwrap(), 0);
         do_one(&store, Change::Enqueue(mail("m"))).await;
+        assert_eq!(store.outbox_waiting(NOW).await.unwrap(), 1);
         assert!(store.claim_outbox(NOW - 1, 60, 10).await.unwrap().is_empty(), "not due yet");
         let first = store.claim_outbox(NOW, 60, 10).await.unwrap().pop().unwrap();
         assert!(first.mail == mail("m") && first.tenant == tenant() && first.tries == 0);
@@ -25,8 +27,10 @@ fn a_message_is_leased_retried_and_done() {
         store.outbox_done("m").await.unwrap();
         store.outbox_done("m").await.unwrap();
         assert!(store.claim_outbox(NOW + 200, 60, 10).await.unwrap().is_empty());
+        assert_eq!(store.outbox_waiting(NOW + 200).await.unwrap(), 0, "delivered");
         do_one(&store, Change::Enqueue(mail("late"))).await;
         assert!(store.claim_outbox(NOW + 300, 60, 10).await.unwrap().is_empty(), "no longer worth it");
+        assert_eq!(store.outbox_waiting(NOW + 300).await.unwrap(), 0, "no longer worth it");
     });
 }
 
