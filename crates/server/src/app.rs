@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use store::{Store, StoreConfig};
+use protocol::records::TenantId;
+use store::{Change, CommitError, Store, StoreConfig};
+use tracing::Instrument as _;
 
 use crate::config::{Config, Database};
 use crate::delivery::{Delivery, DevOutbox, Smtp, SmtpConfig};
@@ -10,9 +12,10 @@ use crate::directory::Directories;
 use crate::geo::Geo;
 use crate::hashing::Hashing;
 use crate::keys::MasterKey;
-use crate::metrics::Metrics;
+use crate::logging::SPANS;
+use crate::metrics::{Committed, Metrics};
 use crate::outbound::Outbound;
-use crate::world::World;
+use crate::world::{Stopwatch, World};
 
 /// Everything a request may need. Cheap to clone; passed as axum's state.
 #[derive(Clone)]
@@ -48,6 +51,23 @@ impl App {
     /// Wires the parts.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Commits these changes in one transaction, and counts how it went. See [`Store::commit`].
+    ///
+    /// # Errors
+    /// A change may not happen, or the database could not do it.
+    pub async fn commit(&self, tenant: &TenantId, name: &'static str, changes: Vec<Change>) -> Result<(), CommitError> {
+        let watch = Stopwatch::start();
+        let span = tracing::trace_span!(target: SPANS, "commit", name);
+        let done = self.store.commit(tenant, name, changes).instrument(span).await;
+        let outcome = match &done {
+            Ok(()) => Committed::Done,
+            Err(CommitError::Refused { .. }) => Committed::Refused,
+            Err(CommitError::Unavailable(_)) => Committed::Failed,
+        };
+        self.metrics.committed(name, outcome, watch.elapsed());
+        done
     }
 }
 
@@ -168,16 +188,20 @@ impl App {
         let directories = Directories::load(store.clone(), Arc::clone(&master)).await?;
         let delivery = match &config.mail {
             _ if dev => Delivery::dev(Arc::clone(&master), DevOutbox::new()),
-            Some(mail) => Delivery::smtp(Arc::clone(&master), Smtp::open(&SmtpConfig::of(mail, config.outbound.ca.as_deref()))?),
+            Some(mail) => {
+                Delivery::smtp(Arc::clone(&master), Smtp::open(&SmtpConfig::of(mail, config.outbound.ca.as_deref()))?)
+            }
             None => Delivery::nowhere(Arc::clone(&master)),
         };
         let geo = match &config.geo_database {
-            Some(path) => Geo::open(path)
-                .map_err(|source| StartError::Geo { path: path.display().to_string(), source })?,
+            Some(path) => {
+                Geo::open(path).map_err(|source| StartError::Geo { path: path.display().to_string(), source })?
+            }
             None => Geo::none(),
         };
         let outbound = Outbound::new(&config.outbound).map_err(StartError::Outbound)?;
         let metrics = Arc::new(Metrics::new(&crate::router::paths()));
+        delivery.count_in(Arc::clone(&metrics));
         Ok(Self::new(Parts {
             store,
             directories,

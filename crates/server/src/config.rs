@@ -121,11 +121,13 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// `[observe]`: health and metrics.
+/// `[observe]`: health, metrics and traces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observe {
     /// The listener of `/healthz`, `/readyz` and `/metrics`; none switches them off.
     pub listen: Option<SocketAddr>,
+    /// Base URL of an OpenTelemetry collector (OTLP over HTTP) that traces are sent to; none sends none.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// `[log]`: what is logged and how.
@@ -275,7 +277,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         Reader::path,
         "name a file with 32 random bytes; make one with `head -c 32 /dev/urandom | base64 > master.key`",
     );
-    let observe = Observe { listen: reader.parsed("observe.listen", ADDRESS) };
+    let observe = Observe { listen: reader.parsed("observe.listen", ADDRESS), otlp_endpoint: collector(reader) };
     let log = Log {
         format: reader
             .choice("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])
@@ -312,6 +314,19 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         geo_database,
         hashing,
     })
+}
+
+/// Where traces go. A build that cannot send them does not pretend to.
+fn collector(reader: &mut Reader<'_>) -> Option<String> {
+    let endpoint = reader.checked("observe.otlp_endpoint", COLLECTOR, |text| {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+        let sound = !rest.is_empty() && !rest.starts_with('/') && !rest.contains([' ', '?', '#', '@']);
+        sound.then(|| text.trim_end_matches('/').to_owned())
+    })?;
+    if !cfg!(feature = "otel") {
+        reader.wrong("observe.otlp_endpoint", "this build cannot send traces", "build with `--features otel`");
+    }
+    Some(endpoint)
 }
 
 fn database(reader: &mut Reader<'_>) -> Option<Database> {
@@ -378,6 +393,10 @@ const ADDRESS: Wanted =
 const NETWORK: Wanted = Wanted { what: "a network", fix: r#"write each as "10.0.0.0/8" or "2001:db8::/32""# };
 const LEVEL: Wanted =
     Wanted { what: "a log level", fix: r#"write "info", "debug" or directives as "info,countersign::request=debug""# };
+const COLLECTOR: Wanted = Wanted {
+    what: "the URL of a collector",
+    fix: r#"write it as "http://127.0.0.1:4318"; traces go to `/v1/traces` there"#,
+};
 const HOST: Wanted = Wanted { what: "a host name", fix: r#"write each as "keys.example.test""# };
 const SMTP: Wanted = Wanted { what: "a host", fix: r#"write it as "smtp.example.test:587""# };
 const MAILBOX: Wanted = Wanted { what: "a mail address", fix: r#"write it as "Sign-in <no-reply@example.test>""# };

@@ -13,8 +13,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use zeroize::Zeroize as _;
 
+use crate::logging::SPANS;
 use crate::secret::Secret;
 use crate::world::{self, Stopwatch};
 
@@ -236,7 +238,7 @@ impl Hashing {
         }
         shared.wake.notify_one();
         // The thread drops the reply only when a hash panicked: no match, and no wait for ever.
-        Ok(answer.await.unwrap_or(None))
+        Ok(answer.instrument(tracing::trace_span!(target: SPANS, "hash")).await.unwrap_or(None))
     }
 
     /// Seconds until a queue of this length has been worked off.

@@ -1,5 +1,5 @@
-//! Log lines: their form and what is let through. Owns the subscriber of the process; what is logged is said where it
-//! happens, and never holds a secret.
+//! Log lines and traces: their form and what is let through. Owns the subscriber of the process; what is logged is said
+//! where it happens, and never holds a secret.
 
 use std::io::IsTerminal as _;
 
@@ -8,7 +8,14 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Observe};
+
+#[cfg(feature = "otel")]
+mod traces;
+
+/// The target of spans: one for a request, and one below it for each commit, hash and signature. They go into traces, and
+/// not into the log.
+pub const SPANS: &str = "countersign::span";
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -19,18 +26,61 @@ pub enum LoggingError {
     /// Something else logs for this process already.
     #[error("logging was started before")]
     Started(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// Traces cannot be sent where they are to go.
+    #[error("traces cannot be set up")]
+    Traces(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What sends traces. Dropped at the end of the process, outside any runtime: what is left is sent then.
+#[derive(Debug)]
+#[must_use = "traces end when this is dropped"]
+pub struct Traces {
+    #[cfg(feature = "otel")]
+    provider: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
 }
 
 /// Starts logging to standard error, so that standard output stays for what a command prints.
 ///
 /// Records of the older `log` interface are not taken in: libraries write them with source paths of the machine they
 /// were built on, and none of ours uses it.
-pub fn start(log: &Log) -> Result<(), LoggingError> {
-    tracing::subscriber::set_global_default(subscriber(log, std::io::stderr)?)?;
-    Ok(())
+///
+/// # Errors
+/// The level is not understood, something else logs already, or traces cannot be set up.
+pub fn start(log: &Log, observe: &Observe) -> Result<Traces, LoggingError> {
+    let (subscriber, traces) = observed(log, observe, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(traces)
 }
 
-/// The subscriber itself, writing wherever `writer` says.
+/// What logs to `writer`, and sends traces where the configuration says so.
+///
+/// # Errors
+/// The level is not understood, or traces cannot be set up.
+pub fn observed<W>(
+    log: &Log,
+    observe: &Observe,
+    writer: W,
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Traces), LoggingError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    #[cfg(feature = "otel")]
+    if let Some(endpoint) = &observe.otlp_endpoint {
+        return traces::subscriber(log, endpoint, writer);
+    }
+    // The configuration takes no endpoint where the feature is missing.
+    let _ = observe;
+    let traces = Traces {
+        #[cfg(feature = "otel")]
+        provider: None,
+    };
+    Ok((subscriber(log, writer)?, traces))
+}
+
+/// What logs, writing wherever `writer` says.
+///
+/// # Errors
+/// The level is not understood.
 pub fn subscriber<W>(log: &Log, writer: W) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::router::PREFIXES;
 
 /// Seconds: from 50 µs to some 13 s, each bound twice the one before.
 fn latencies() -> Histogram {
@@ -75,6 +78,7 @@ pub struct Metrics {
     commits: Family<CommitLabels, Counter>,
     commit_seconds: Histogram,
     deliveries: Family<DeliveryLabels, Counter>,
+    outbox: Gauge<i64, AtomicI64>,
 }
 
 impl fmt::Debug for Metrics {
@@ -85,6 +89,7 @@ impl fmt::Debug for Metrics {
 
 /// Handles of one route, so that counting a request takes no look-up by label.
 struct RouteHandles {
+    name: &'static str,
     classes: [Counter; CLASSES.len()],
     seconds: Histogram,
 }
@@ -93,7 +98,8 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const OTHER: &str = "other";
 
 impl Metrics {
-    /// Measurements for these routes (`/oauth2/token`, `/v1.0/policies/{id}`); requests beside them count as `other`.
+    /// Measurements for these routes (`/token`, `/v1.0/policies/{id}`); requests beside them count as `other`, and those
+    /// under the prefix of a path family as what follows it.
     pub fn new(routes: &[&'static str]) -> Self {
         let mut registry = Registry::with_prefix("countersign");
         let requests = Family::<RequestLabels, Counter>::default();
@@ -101,6 +107,7 @@ impl Metrics {
         registry.register("requests", "Requests answered", requests.clone());
         registry.register("request_seconds", "Time from the headers of a request to its answer", seconds.clone());
         let handles = |route: &'static str| RouteHandles {
+            name: route,
             classes: CLASSES.map(|status| requests.get_or_create_owned(&RequestLabels { route, status })),
             seconds: seconds.get_or_create_owned(&RouteLabels { route }),
         };
@@ -111,7 +118,9 @@ impl Metrics {
         let commit_seconds = latencies();
         registry.register("commit_seconds", "Time until a transaction was durable", commit_seconds.clone());
         let deliveries = Family::default();
-        registry.register("deliveries", "Messages handed over by channel and outcome", deliveries.clone());
+        registry.register("deliveries", "Attempts to deliver a message by channel and outcome", deliveries.clone());
+        let outbox = Gauge::default();
+        registry.register("outbox_waiting", "Messages not delivered yet, of every node", outbox.clone());
         let numbered = || routes.iter().copied().zip(0..);
         Self {
             registry: Mutex::new(registry),
@@ -122,6 +131,7 @@ impl Metrics {
             commits,
             commit_seconds,
             deliveries,
+            outbox,
         }
     }
 
@@ -133,8 +143,16 @@ impl Metrics {
 
     /// The route of a path.
     pub fn route(&self, path: &str) -> Route {
+        let exact = |path: &str| self.exact.get(path).copied();
+        // One implementation answers under every prefix, so one label stands for all.
+        let in_family = || PREFIXES.iter().find_map(|prefix| exact(path.strip_prefix(prefix)?));
         let pattern = || self.patterns.iter().find(|(pattern, _)| matches(pattern, path)).map(|(_, at)| *at);
-        Route(self.exact.get(path).copied().or_else(pattern).unwrap_or(self.routes.len() - 1))
+        Route(in_family().or_else(pattern).unwrap_or(self.routes.len() - 1))
+    }
+
+    /// The label of a route.
+    pub fn name(&self, route: Route) -> &'static str {
+        self.routes[route.0].name
     }
 
     /// A request was answered.
@@ -159,6 +177,11 @@ impl Metrics {
         };
         self.commits.get_or_create(&CommitLabels { name, outcome }).inc();
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// So many messages wait to be delivered.
+    pub fn outbox_waiting(&self, messages: i64) {
+        self.outbox.set(messages);
     }
 
     /// A message was handed over, or could not be.
@@ -219,7 +242,7 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_route_and_class_and_strange_paths_together() {
-        let metrics = Metrics::new(&["/oauth2/token", "/v1.0/policies/{id}", "/files/{*rest}"]);
+        let metrics = Metrics::new(&["/token", "/v1.0/policies/{id}", "/files/{*rest}"]);
         let answer = |path: &str, status: StatusCode| {
             metrics.request_answered(metrics.route(path), status, Duration::from_millis(1));
         };
@@ -233,8 +256,8 @@ mod tests {
         answer("/<script>", StatusCode::NOT_FOUND);
         let text = metrics.encode().unwrap();
         for line in [
-            r#"countersign_requests_total{route="/oauth2/token",status="2xx"} 1"#,
-            r#"countersign_requests_total{route="/oauth2/token",status="4xx"} 1"#,
+            r#"countersign_requests_total{route="/token",status="2xx"} 1"#,
+            r#"countersign_requests_total{route="/token",status="4xx"} 1"#,
             r#"countersign_requests_total{route="/v1.0/policies/{id}",status="2xx"} 2"#,
             r#"countersign_requests_total{route="/files/{*rest}",status="3xx"} 1"#,
             r#"countersign_requests_total{route="other",status="4xx"} 3"#,
@@ -246,12 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn the_path_families_share_their_labels() {
+        let metrics = Metrics::new(&["/token", "/v1.0/policies/{id}"]);
+        for path in ["/token", "/oauth2/token", "/v1.0/endpoint/default/token", "/oidc/endpoint/default/token"] {
+            assert_eq!(metrics.name(metrics.route(path)), "/token", "{path}");
+        }
+        for path in ["/oauth2", "/oauth2token", "/other/token", "/oauth2/oauth2/token", "/token/"] {
+            assert_eq!(metrics.name(metrics.route(path)), "other", "{path}");
+        }
+        assert_eq!(metrics.name(metrics.route("/v1.0/policies/7")), "/v1.0/policies/{id}");
+    }
+
+    #[test]
     fn tokens_commits_messages_and_watched_values_are_told() {
         let metrics = Metrics::new(&[]);
         metrics.token_answered(Some("refresh_token"));
         metrics.token_answered(None);
         metrics.committed("rotate", Committed::Refused, Duration::from_millis(2));
         metrics.delivered("email", true);
+        metrics.outbox_waiting(3);
         metrics.watch("hashing_waiting", "Passwords waiting to be verified", || 7);
         let text = metrics.encode().unwrap();
         for line in [
@@ -261,6 +297,7 @@ mod tests {
             "countersign_commit_seconds_count 1",
             r#"countersign_deliveries_total{channel="email",outcome="done"} 1"#,
             "countersign_hashing_waiting 7",
+            "countersign_outbox_waiting 3",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -184,3 +184,24 @@ fn development_keeps_nothing_unless_told_where() {
     assert_eq!(kept.database, Database::Sqlite(PathBuf::from("data/countersign.sqlite3")));
     assert_eq!(kept.master_key_file, Some(PathBuf::from("data/master.key")));
 }
+
+#[test]
+fn traces_go_to_a_collector_where_the_build_can_send_them() {
+    let with = |endpoint: &str| format!("{LEAST}[observe]\notlp_endpoint = \"{endpoint}\"\n");
+    let read = parse(&with("http://127.0.0.1:4318/"), &[]);
+    if cfg!(feature = "otel") {
+        assert_eq!(read.unwrap().observe.otlp_endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+    } else {
+        assert_eq!(
+            read.map(drop).unwrap_err().to_string(),
+            "/etc/countersign/server.toml:6:1: `observe.otlp_endpoint`: this build cannot send traces; \
+             build with `--features otel`"
+        );
+    }
+    for wrong in
+        ["127.0.0.1:4318", "grpc://collector.test", "https://", "http://name:secret@collector.test", "http://a/?b"]
+    {
+        let told = told(&with(wrong), &[]);
+        assert!(told.contains("is not the URL of a collector; write it as"), "{told}");
+    }
+}

@@ -13,7 +13,7 @@ const DEMO: &str = include_str!("../../../../demo/tenant.toml");
 
 pub(super) fn run(command: Dev) -> Result<(), Failure> {
     let mut config = Config::dev(command.listen, command.data.as_deref());
-    logging::start(&config.log)?;
+    let _traces = logging::start(&config.log, &config.observe)?;
     let mut file = match &command.tenant {
         Some(path) => tenant_file::load(path),
         None => tenant_file::load_text("demo/tenant.toml", DEMO),

@@ -13,7 +13,8 @@ use crate::{health, jobs, logging, router};
 
 pub(super) fn run(command: &Configured) -> Result<(), Failure> {
     let mut config = command.load()?;
-    logging::start(&config.log)?;
+    // Before the runtime, so that it ends after it: the last spans are those of the last requests.
+    let _traces = logging::start(&config.log, &config.observe)?;
     let runtime = listen::runtime(config.server.threads).map_err(Failure::Runtime)?;
     runtime.block_on(async {
         // The port first: two servers on one machine are noticed before either touches the database.
@@ -36,7 +37,11 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
     let config = Arc::clone(&app.config);
     let tls = config.tls.as_ref().map(Certificates::load).transpose()?;
     let observe = match config.observe.listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => {
+            let listener = bind(address).await?;
+            tracing::info!(listen = %listener.local_addr().unwrap_or(address), "observing");
+            Some(listener)
+        }
         None => None,
     };
     let hashing = app.hashing.clone();
@@ -45,6 +50,8 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
     });
 
     let (stop, stopped) = watch::channel(false);
+    // Health is told until the last request is answered: "not ready" is the word that sends the next one elsewhere.
+    let (end, ended) = watch::channel(false);
     let until = |mut stopped: watch::Receiver<bool>| async move {
         // The sender lives until the end of this function; without it there is nothing to wait for either.
         let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -53,13 +60,14 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
     jobs.spawn(heed_hangups(tls.clone()));
     let observed = observe.map(|listener| {
         let store = app.store.clone();
+        let stopping = stopped.clone();
         let ready: health::Ready = Arc::new(move || {
-            let store = store.clone();
-            Box::pin(async move { store.ping().await.is_ok() })
+            let (store, stopping) = (store.clone(), *stopping.borrow());
+            Box::pin(async move { !stopping && store.ping().await.is_ok() })
         });
         let settings = Settings { server: config.server.clone(), tls: None, metrics: None };
         let router = health::router(Arc::clone(&app.metrics), ready);
-        tokio::spawn(listen::serve(listener, router, settings, until(stopped.clone())))
+        tokio::spawn(listen::serve(listener, router, settings, until(ended.clone())))
     });
     let signalled = tokio::spawn(async move {
         if let Err(error) = listen::stop_signal().await {
@@ -72,6 +80,7 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
     let settings = Settings { server: config.server.clone(), tls, metrics: Some(Arc::clone(&app.metrics)) };
     listen::serve(listener, router::build(app.clone()), settings, until(stopped)).await;
     signalled.abort();
+    let _ = end.send(true);
     if let Some(observed) = observed {
         // A panic there was logged; it must not keep the records from being closed.
         let _ = observed.await;

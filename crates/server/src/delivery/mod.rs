@@ -9,7 +9,7 @@ pub use dev::DevOutbox;
 pub use smtp::{Smtp, SmtpConfig, SmtpError};
 pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use protocol::records::Seconds;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::keys::MasterKey;
+use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::world::World;
 
@@ -98,6 +99,7 @@ pub struct Delivery {
     route: Route,
     bell: Notify,
     pass: Mutex<()>,
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 enum Route {
@@ -133,7 +135,13 @@ impl Delivery {
     }
 
     fn by(master: Arc<MasterKey>, route: Route) -> Self {
-        Self { master, route, bell: Notify::new(), pass: Mutex::new(()) }
+        Self { master, route, bell: Notify::new(), pass: Mutex::new(()), metrics: OnceLock::new() }
+    }
+
+    /// Counts every attempt from now on.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        // Counted in two places would be counted wrong: the first stays.
+        let _ = self.metrics.set(metrics);
     }
 
     /// Whether messages of this kind can leave at all. What cannot is to be refused when it is asked for.
@@ -204,13 +212,21 @@ impl Delivery {
         let Some(message) = self.open(mail) else {
             return Outcome::Never("the message does not open under this master key".to_owned());
         };
+        let outcome = self.attempt(world, mail, &message).await;
+        if let Some(metrics) = self.metrics.get() {
+            metrics.delivered(message.channel.as_str(), outcome == Outcome::Delivered);
+        }
+        outcome
+    }
+
+    async fn attempt(&self, world: &World, mail: &Mail, message: &Outgoing) -> Outcome {
         if !self.supports(message.channel) {
             return Outcome::Never(format!("no way out is configured for `{}`", message.channel.as_str()));
         }
         match &self.route {
-            Route::Smtp(smtp) => smtp.send(&mail.id, mail.created, &message).await,
+            Route::Smtp(smtp) => smtp.send(&mail.id, mail.created, message).await,
             Route::Dev(outbox) => {
-                outbox.push(&message, world.now_millis());
+                outbox.push(message, world.now_millis());
                 Outcome::Delivered
             }
             Route::Nowhere => Outcome::Never("no way out is configured".to_owned()),

@@ -44,7 +44,7 @@ async fn follow(app: App) {
     }
 }
 
-/// Forgets what has expired, in small batches so that nobody waits for it.
+/// Forgets what has expired, in small batches so that nobody waits for it, and looks how many messages wait.
 async fn sweep(app: App) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -59,6 +59,10 @@ async fn sweep(app: App) {
                     break;
                 }
             }
+        }
+        match app.store.outbox_waiting(app.world.now()).await {
+            Ok(messages) => app.metrics.outbox_waiting(messages),
+            Err(error) => tracing::warn!(%error, "waiting messages could not be counted"),
         }
         if let Err(error) = app.store.forget_records(app.world.now() - KEEP_RECORDS, BATCH).await {
             tracing::warn!(%error, "old decision records could not be removed");

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use protocol::records::{KeyRecord, Seconds, SigningAlg, TenantId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use super::signer::{Signer, Typ, name_of};
 use super::{KeyError, MasterKey};
+use crate::logging::SPANS;
 
 /// Longest token that is looked at.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -88,12 +90,14 @@ impl KeyRing {
     ) -> Result<String, KeyError> {
         let signer = self.signer(key, now)?;
         let input = signer.signing_input(typ, &serde_json::to_vec(claims).map_err(KeyError::Claims)?);
+        let span = tracing::trace_span!(target: SPANS, "sign", alg = name_of(signer.alg));
         let costly = matches!(signer.alg, SigningAlg::Rs256 | SigningAlg::Ps256);
         if !costly || tokio::runtime::Handle::current().metrics().num_workers() < 2 {
-            return signer.finish(input);
+            return span.in_scope(|| signer.finish(input));
         }
         let signer = Arc::clone(signer);
-        tokio::task::spawn_blocking(move || signer.finish(input)).await.unwrap_or(Err(KeyError::Library))
+        let signed = tokio::task::spawn_blocking(move || signer.finish(input)).instrument(span).await;
+        signed.unwrap_or(Err(KeyError::Library))
     }
 
     /// The algorithms some key may sign with at `now`, in the order of [`SigningAlg`].

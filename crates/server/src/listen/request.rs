@@ -18,10 +18,13 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode}
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
 use tower::Service as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Peer;
 use crate::address::TrustedProxies;
 use crate::config::Server;
+use crate::logging::SPANS;
 use crate::metrics::Metrics;
 use crate::world::{self, Stopwatch};
 
@@ -123,15 +126,25 @@ pub(super) async fn answer(
     let logged = tracing::enabled!(target: "countersign::request", tracing::Level::WARN)
         .then(|| Logged::of(&request, client, front.tls));
     let route = front.metrics.as_ref().map(|metrics| metrics.route(request.uri().path()));
+    let span = match (&front.metrics, route) {
+        (Some(metrics), Some(route)) => span_of(request.method(), metrics.name(route)),
+        _ => Span::none(),
+    };
 
     let mut response = if request.body().size_hint().lower() > front.body as u64 {
         refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
     } else {
         let call = front.router.clone().call(request.map(|body| Limited::new(body, front.body)));
-        CURRENT.scope(id, guarded(call, front.limit, id)).await
+        CURRENT.scope(id, guarded(call, front.limit, id)).instrument(span.clone()).await
     };
     let name = HeaderValue::from_bytes(&id.0).expect("hexadecimal digits are a header value");
     response.headers_mut().insert(X_REQUEST_ID, name);
+
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    drop(span);
 
     let took = watch.elapsed();
     if let (Some(metrics), Some(route)) = (&front.metrics, route) {
@@ -141,6 +154,30 @@ pub(super) async fn answer(
         logged.write(response.status(), took, id);
     }
     Ok(response)
+}
+
+/// The span of a request, under the names OpenTelemetry has for what it holds: method, route and status; never the path
+/// itself, the query or a header. Nothing where traces are not sent.
+fn span_of(method: &Method, route: &'static str) -> Span {
+    let method = match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        // What a stranger made up is not told further.
+        _ => "_OTHER",
+    };
+    let span = tracing::trace_span!(
+        target: SPANS, "request", otel.kind = "server", otel.name = Empty, otel.status_code = Empty,
+        http.request.method = method, http.route = route, http.response.status_code = Empty
+    );
+    if !span.is_disabled() {
+        span.record("otel.name", tracing::field::display(format_args!("{method} {route}")));
+    }
+    span
 }
 
 /// The answer of the router, or ours when it panics or takes too long.

@@ -119,7 +119,7 @@ async fn by_assertion(app: &App, call: &Call, sent: Option<String>, jwt: &str) -
             key: format!("client-assertion:{}:{jti}", client.id),
             expires: good.expires + client.assertion_skew,
         };
-        match app.store.commit(&call.tenant.tenant.id, "client assertion", vec![spend]).await {
+        match app.commit(&call.tenant.tenant.id, "client assertion", vec![spend]).await {
             Ok(()) => {}
             Err(CommitError::Refused { .. }) => return Err(refuse()),
             Err(CommitError::Unavailable(error)) => return Err(error.into()),

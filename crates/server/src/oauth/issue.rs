@@ -47,7 +47,7 @@ pub async fn commit(request: &TokenRequest<'_>, name: &'static str, changes: Vec
     if changes.is_empty() {
         return Ok(());
     }
-    match request.app.store.commit(&request.call.tenant.tenant.id, name, changes).await {
+    match request.app.commit(&request.call.tenant.tenant.id, name, changes).await {
         Ok(()) => Ok(()),
         Err(CommitError::Refused { .. }) => {
             Err(protocol::oauth_error::Rejection::invalid_grant("what was presented has been used").into())

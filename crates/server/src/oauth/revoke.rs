@@ -50,7 +50,7 @@ async fn run(app: &App, call: &Call) -> Result<(), Refused> {
         }
     };
     let Some(change) = change else { return Ok(()) };
-    match app.store.commit(tenant, "revocation", vec![change]).await {
+    match app.commit(tenant, "revocation", vec![change]).await {
         Ok(()) | Err(CommitError::Refused { .. }) => Ok(()),
         Err(CommitError::Unavailable(error)) => Err(error.into()),
     }

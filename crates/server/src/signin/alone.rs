@@ -100,7 +100,7 @@ impl SignIns<'_> {
             });
             changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
         }
-        match self.app.store.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
+        match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
             Ok(()) => {}
             Err(CommitError::Refused { index: 1 }) => return Err(Failure::TooManyMessages),
             Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
@@ -149,7 +149,7 @@ impl SignIns<'_> {
 
     async fn charge_alone(self, counter: &str, kind: FactorKind) -> Result<(), Failure> {
         let charge = vec![self.charge(counter, kind)];
-        match self.app.store.commit(&self.tenant.tenant.id, "answer charged", charge).await {
+        match self.app.commit(&self.tenant.tenant.id, "answer charged", charge).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(Failure::Wrong(Cause::Resting)),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),
@@ -159,7 +159,7 @@ impl SignIns<'_> {
     /// Commits a verdict with what the check wants to have written.
     async fn conclude_alone(self, passed: bool, cause: Cause, changes: Vec<Change>) -> Result<(), Failure> {
         if !changes.is_empty() {
-            match self.app.store.commit(&self.tenant.tenant.id, "answer judged", changes).await {
+            match self.app.commit(&self.tenant.tenant.id, "answer judged", changes).await {
                 Ok(()) => {}
                 // Something single-use behind the answer was spent by somebody else meanwhile: it proves nothing here.
                 Err(CommitError::Refused { .. }) if passed => return Err(Failure::Wrong(Cause::Replayed)),
@@ -182,7 +182,6 @@ impl SignIns<'_> {
         challenge.updated = self.app.world.now();
         match self
             .app
-            .store
             .commit(&self.tenant.tenant.id, "challenge withdrawn", vec![Change::UpdateChallenge(challenge)])
             .await
         {
@@ -208,7 +207,7 @@ impl SignIns<'_> {
                 .map_err(Failure::Unusable)?;
         bind(&mut challenge, asker);
         let change = vec![Change::AddChallenge(challenge.clone())];
-        match app.store.commit(&self.tenant.tenant.id, "code generated", change).await {
+        match app.commit(&self.tenant.tenant.id, "code generated", change).await {
             Ok(()) => Ok((challenge, code)),
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),

@@ -386,7 +386,7 @@ impl<'a> SignIns<'a> {
         };
         changes.push(self.write(&mut flow)?);
         let sends = metered.is_some();
-        match self.app.store.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
+        match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
             Ok(()) => {}
             Err(CommitError::Refused { index }) if Some(index) == metered => return Err(Failure::TooManyMessages),
             Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
@@ -490,7 +490,7 @@ impl<'a> SignIns<'a> {
         }
         changes.push(self.write(&mut flow)?);
         let last = changes.len() - 1;
-        match self.app.store.commit(&self.tenant.tenant.id, "answer charged", changes).await {
+        match self.app.commit(&self.tenant.tenant.id, "answer charged", changes).await {
             Ok(()) => {}
             Err(CommitError::Refused { index }) if index == last => return Err(Failure::Stale),
             Err(CommitError::Refused { .. }) => return Err(Failure::Wrong(Cause::Resting)),
@@ -527,7 +527,7 @@ impl<'a> SignIns<'a> {
             }
         }
         changes.push(self.write(&mut after)?);
-        match self.app.store.commit(&self.tenant.tenant.id, "answer judged", changes).await {
+        match self.app.commit(&self.tenant.tenant.id, "answer judged", changes).await {
             Ok(()) => {}
             // Something single-use behind the answer was spent by somebody else meanwhile: it proves nothing here.
             Err(CommitError::Refused { index }) if index < own && judgement.passed => {
@@ -735,7 +735,7 @@ impl<'a> SignIns<'a> {
         if changes.is_empty() {
             return Ok(());
         }
-        match self.app.store.commit(&self.tenant.tenant.id, name, changes).await {
+        match self.app.commit(&self.tenant.tenant.id, name, changes).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),

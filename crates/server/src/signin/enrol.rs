@@ -89,7 +89,7 @@ impl SignIns<'_> {
     }
 
     async fn store_enrolment(self, changes: Vec<Change>, refused: NotEnrolled) -> Result<(), NotEnrolled> {
-        match self.app.store.commit(&self.tenant.tenant.id, "enrolment", changes).await {
+        match self.app.commit(&self.tenant.tenant.id, "enrolment", changes).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(refused),
             Err(CommitError::Unavailable(error)) => Err(NotEnrolled::Fault(error.into())),

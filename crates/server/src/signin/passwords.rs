@@ -52,7 +52,7 @@ impl SignIns<'_> {
     }
 
     async fn keep_password(self, change: Change) -> Result<(), Failure> {
-        match self.app.store.commit(&self.tenant.tenant.id, "password", vec![change]).await {
+        match self.app.commit(&self.tenant.tenant.id, "password", vec![change]).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),

@@ -120,7 +120,7 @@ async fn outside(request: &TokenRequest<'_>, jwt: &str) -> Result<Answer, Refuse
 }
 
 async fn spend_now(request: &TokenRequest<'_>, change: Change) -> Result<(), Refused> {
-    match request.app.store.commit(&request.call.tenant.tenant.id, "bearer assertion", vec![change]).await {
+    match request.app.commit(&request.call.tenant.tenant.id, "bearer assertion", vec![change]).await {
         Ok(()) => Ok(()),
         Err(CommitError::Refused { .. }) => Err(Rejection::invalid_grant("the assertion has been used").into()),
         Err(CommitError::Unavailable(error)) => Err(error.into()),

@@ -66,7 +66,7 @@ async fn attempt(request: &TokenRequest<'_>, token: &str) -> Result<Option<Answe
 async fn kill(request: &TokenRequest<'_>, grant: &Grant) -> Result<Option<Answer>, Refused> {
     tracing::warn!(grant = %grant.id, client = %grant.client, "rotated refresh token reused, grant revoked");
     let changes = vec![Change::RevokeGrant(grant.id.clone())];
-    match request.app.store.commit(&grant.tenant, "refresh token reuse", changes).await {
+    match request.app.commit(&grant.tenant, "refresh token reuse", changes).await {
         Ok(()) | Err(CommitError::Refused { .. }) => Err(unusable()),
         Err(CommitError::Unavailable(error)) => Err(error.into()),
     }
@@ -134,7 +134,7 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
     let issued = issue::all(request, &next, &user, &scope, turn).await?;
     changes.extend(issued.changes);
     changes.push(Change::UpdateGrant(next));
-    match app.store.commit(&call.tenant.tenant.id, "refresh", changes).await {
+    match app.commit(&call.tenant.tenant.id, "refresh", changes).await {
         Ok(()) => Ok(Some(Answer::Tokens(issued.tokens))),
         Err(CommitError::Refused { .. }) => Ok(None),
         Err(CommitError::Unavailable(error)) => Err(error.into()),
