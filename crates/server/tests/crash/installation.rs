@@ -1,7 +1,7 @@
 //! An installation in a directory of its own, and the server as a process.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -52,7 +52,7 @@ impl Installation {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 2\n[database]\nurl = \"{url}\"\n\
              [keys]\nmaster_key_file = \"master.key\"\n[hashing]\nm = 7168\nt = 1\n\
-             [log]\nlevel = \"warn,countersign::cli=info\"\n"
+             [observe]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn,countersign::cli=info\"\n"
         );
         std::fs::write(path("server.toml"), config).unwrap();
         std::fs::write(path("tenant.toml"), api::tenant()).unwrap();
@@ -75,8 +75,10 @@ impl Installation {
             let mut errors = Vec::new();
             for line in lines.map_while(Result::ok) {
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["message"] == "serving" {
-                    let _ = tell.send(entry["listen"].as_str().unwrap().to_owned());
+                if let ("serving" | "observing", Some(listen)) =
+                    (entry["message"].as_str().unwrap_or_default(), entry["listen"].as_str())
+                {
+                    let _ = tell.send(listen.to_owned());
                 }
                 // What is no log line is a panic, or what kept the server from starting.
                 if entry["level"] == "ERROR" || entry.is_null() {
@@ -85,10 +87,11 @@ impl Installation {
             }
             errors
         });
-        let mut server = Server { child, address: String::new(), log: Some(log) };
-        match told.recv() {
-            Ok(address) => server.address = address,
-            Err(_) => panic!("the server ended before it served: {:?}", server.end()),
+        let mut server = Server { child, address: String::new(), observed: String::new(), log: Some(log) };
+        // First the listener for everybody, then the one for operators.
+        match (told.recv(), told.recv()) {
+            (Ok(address), Ok(observed)) => (server.address, server.observed) = (address, observed),
+            _ => panic!("the server ended before it served: {:?}", server.end()),
         }
         server
     }
@@ -115,12 +118,32 @@ async fn administer(base: &str, sql: &str) {
 pub struct Server {
     child: Child,
     address: String,
+    observed: String,
     log: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Server {
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where health and metrics are told.
+    pub fn observed(&self) -> &str {
+        &self.observed
+    }
+
+    /// SIGTERM: the orderly end begins.
+    pub fn terminate(&self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn ended(mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        let errors = self.end();
+        assert!(errors.is_empty(), "{errors:#?}");
+        status
     }
 
     /// SIGKILL: nothing in the process has a say in it. Until then it must not have had an error to tell.

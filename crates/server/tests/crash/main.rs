@@ -8,6 +8,7 @@
 mod api;
 mod chance;
 mod checks;
+mod ending;
 mod installation;
 mod ledger;
 mod load;
@@ -24,8 +25,8 @@ use ledger::{Hand, Promised};
 const ROUNDS: u64 = 3;
 const HANDS: usize = 16;
 /// Acknowledgements after which a kill comes: at least, and how many more at most.
-const LEAST: u64 = 200;
-const SPREAD: u64 = 250;
+const LEAST: u64 = 150;
+const SPREAD: u64 = 200;
 /// Another seed is another set of moments; every one must do.
 const SEED: u64 = 0x5eed_c0de;
 
