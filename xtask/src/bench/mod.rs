@@ -93,9 +93,10 @@ fn measure(options: &Options, programs: &Programs) -> Outcome {
         let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
         return Err(format!("no operation of that name; there are: {}", names.join(", ")));
     }
-    let place =
-        fs::canonicalize(machine::workspace().join("target")).map_err(|e| format!("no target directory: {e}"))?;
-    let home = server::directory_on_disk(&place)?;
+    // Beside what was built, which is rarely in memory.
+    let place = fs::canonicalize(&programs.server).map_err(|e| format!("no server: {e}"))?;
+    let place = place.parent().unwrap_or(Path::new("/"));
+    let home = server::directory_on_disk(place)?;
     let time = Duration::from_secs(options.seconds.max(1));
     let mut ceilings = Ceilings::default();
     let mut samples: Vec<Vec<Sample>> = chosen.iter().map(|_| Vec::new()).collect();
