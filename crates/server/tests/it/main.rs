@@ -1,11 +1,17 @@
 //! The server as its clients meet it: requests in, answers out, in process, on real databases.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
+mod attacks_flow;
+mod attacks_guessing;
+mod attacks_tokens;
 mod clients;
 mod door_admin;
 mod door_alone;
 mod door_enrol;
+mod races;
 mod refusals;
+mod routes;
+mod secrecy;
 mod seeds;
 mod support;
 mod tokens;

@@ -62,6 +62,20 @@ impl TestServer {
         self.post_form(TOKEN, &form).await
     }
 
+    /// A form to a neighbour of the token endpoint, by the cast's client.
+    pub async fn token_at(&self, path: &str, more: &[(&str, &str)]) -> Reply {
+        let mut form = vec![("client_id", self.cast.client), ("client_secret", self.cast.secret)];
+        form.extend(more);
+        self.post_form(path, &form).await
+    }
+
+    /// A client's own access token.
+    pub async fn token_of(&self, id: &str, secret: &str) -> String {
+        let form = [("client_id", id), ("client_secret", secret), ("grant_type", "client_credentials")];
+        let made = self.post_form(TOKEN, &form).await.expect(200);
+        made["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// Refreshes as the cast's client.
     pub async fn refresh(&self, token: &str) -> Reply {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
@@ -126,6 +140,14 @@ impl TestServer {
     pub async fn answer_code(&self, token: &str, verification: &str, code: &str) -> Reply {
         let path = format!("/v2.0/factors/emailotp/{}/verifications/{verification}?returnJwt=true", self.cast.email);
         self.json("POST", &path, token, &json!({ "otp": code })).await
+    }
+
+    /// A second challenge whose code has been sent and delivered.
+    pub async fn second_challenge_with_code(&self) -> (Challenge, String) {
+        let second = self.second_challenge().await;
+        self.start_code(&second.token).await;
+        let code = self.code(self.cast.address).await;
+        (second, code)
     }
 
     /// The code of a second challenge, sent, read and answered: its assertion.

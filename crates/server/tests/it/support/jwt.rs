@@ -44,7 +44,12 @@ impl TestKey {
     }
 
     pub fn sign_under(&self, header: &Value, claims: &Value) -> String {
-        assemble(header, claims, |input| self.pair.sign(&SystemRandom::new(), input).unwrap().as_ref().to_vec())
+        assemble(header, claims, |input| self.raw(input))
+    }
+
+    /// The bare signature.
+    pub fn raw(&self, input: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), input).unwrap().as_ref().to_vec()
     }
 }
 

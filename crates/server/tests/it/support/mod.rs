@@ -72,7 +72,6 @@ pub struct Cast {
     pub address: &'static str,
     pub policy: i64,
     pub relying_party: &'static str,
-    pub rp_id: &'static str,
     pub origin: &'static str,
 }
 
@@ -97,7 +96,6 @@ pub const ACME: Cast = Cast {
     address: "scott@acme.org",
     policy: 420_017,
     relying_party: "3f0f7a10-6f5a-4a43-9d7d-6b0f1f1a2b33",
-    rp_id: "example.test",
     origin: "https://app.example.test",
 };
 
@@ -114,7 +112,6 @@ pub const GLOBEX: Cast = Cast {
     address: "hank@globex.example",
     policy: 9001,
     relying_party: "e6f2f2a4-0f39-4d0e-9d0f-6c8fd6f7a812",
-    rp_id: "globex.test",
     origin: "https://app.globex.test",
 };
 
