@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -22,6 +23,21 @@ use crate::reply;
 
 /// The most bytes of a body any handler reads.
 pub const LARGEST_BODY: usize = 256 * 1024;
+
+/// What a route names in its path. Where that is no text there is nothing: 404, in JSON like every other answer.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(named)) => Ok(Self(named)),
+            Err(_) => Err(reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path")),
+        }
+    }
+}
 
 /// One request to one tenant.
 #[derive(Debug)]
@@ -59,10 +75,8 @@ impl FromRequest<App> for Call {
             return Err(reply::plain_error(StatusCode::NOT_FOUND, "no tenant answers under this host name"));
         };
         let base = base.to_owned();
-        let peer = parts
-            .extensions
-            .get::<Peer>()
-            .map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.client);
+        let peer =
+            parts.extensions.get::<Peer>().map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.client);
         let body = read(body).await?;
         Ok(Self {
             tenant,

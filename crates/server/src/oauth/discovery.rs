@@ -1,14 +1,14 @@
 //! Metadata and keys: what this server really offers (OpenID Connect Discovery, RFC 8414, RFC 7517).
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use protocol::discovery::{self, Endpoint, Offer, Prefix};
 
 use super::grants::Grant;
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::reply;
 
 /// How long relying parties may keep metadata and keys, seconds. Shorter than keys are published ahead of their use.

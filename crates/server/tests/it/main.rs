@@ -8,6 +8,7 @@ mod clients;
 mod door_admin;
 mod door_alone;
 mod door_enrol;
+mod door_wire;
 mod races;
 mod refusals;
 mod routes;

@@ -2,7 +2,7 @@
 //!
 //! Owns the shapes and what a setting may be. Where they are kept is the directory's affair.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::records::{OtpSettings, RelyingParty, RelyingPartyId, TenantSettings, TotpSettings};
@@ -12,7 +12,7 @@ use super::caller::authenticate;
 use super::refusal::Refusal;
 use super::{enrolments, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::directory::{DirectoryChange, split_url};
 use crate::reply;
 

@@ -2,7 +2,7 @@
 //!
 //! A challenge token may do none of it: its entitlements do not include it (vendor page G28).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
@@ -15,7 +15,7 @@ use super::caller::{Caller, Reach, authenticate};
 use super::refusal::Refusal;
 use super::{enrolments, fido2, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::fault::Fault;
 use crate::picture::qr_png;
 use crate::reply;
@@ -90,6 +90,9 @@ pub async fn create(State(app): State<App>, Path(kind): Path<String>, call: Call
     let user = manager.reach.of(wire::optional(&body, "userId", "The member userId is not text.")?)?;
     let enabled = wire::flag(&body, "enabled", NOT_A_FLAG)?.unwrap_or(true);
     manager.demand_add(&app, &call, &user).await?;
+    if kind == FactorKind::Passkey {
+        return Err(Refusal::Unusable("A passkey is enrolled by way of its relying party."));
+    }
     if kind == FactorKind::Totp {
         return create_totp(&app, &call, &user, member(&body, "accountName")?, enabled).await;
     }
@@ -150,7 +153,8 @@ pub async fn replace_registration(
     call: Call,
 ) -> Result<Response, Refusal> {
     let manager = Manager::of(&app, &call).await?;
-    edit(&app, &call, &manager, FactorKind::Passkey, &id).await
+    let kind = enrolments::listed_kind(&call, "fido2")?;
+    edit(&app, &call, &manager, kind, &id).await
 }
 
 async fn edit(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
@@ -206,7 +210,8 @@ pub async fn remove_registration(
     call: Call,
 ) -> Result<Response, Refusal> {
     let manager = Manager::of(&app, &call).await?;
-    discard(&app, &call, &manager, FactorKind::Passkey, &id).await
+    let kind = enrolments::listed_kind(&call, "fido2")?;
+    discard(&app, &call, &manager, kind, &id).await
 }
 
 async fn discard(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id: &str) -> Result<Response, Refusal> {

@@ -1,6 +1,6 @@
 //! What a person has enrolled and what the tenant offers (vendor page §2.9).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::FactorKind;
@@ -12,7 +12,7 @@ use super::caller::{Reach, authenticate};
 use super::refusal::Refusal;
 use super::wire;
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::policy_document::factor_name;
 use crate::reply;
 use crate::signin::SignIns;
@@ -91,7 +91,8 @@ pub async fn of_kind(State(app): State<App>, Path(kind): Path<String>, call: Cal
 /// `GET /v2.0/factors/fido2/registrations`.
 pub async fn registrations(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
     let enrolments = visible(&app, &call).await?;
-    list(&call, "fido2", shown(&call, &enrolments, |one| one == FactorKind::Passkey), &NAMES)
+    let wanted = listed_kind(&call, "fido2")?;
+    list(&call, "fido2", shown(&call, &enrolments, |one| one == wanted), &NAMES)
 }
 
 /// The kind of enrolment a path names, if the tenant offers it.
@@ -100,6 +101,8 @@ pub async fn registrations(State(app): State<App>, call: Call) -> Result<Respons
 /// It names none, or one that is switched off.
 pub fn listed_kind(call: &Call, name: &str) -> Result<FactorKind, Refusal> {
     match name {
+        "fido2" if call.tenant.tenant.settings.fido2_enabled => Ok(FactorKind::Passkey),
+        "fido2" => Err(Refusal::SwitchedOff),
         "totp" if call.tenant.tenant.settings.totp.enabled => Ok(FactorKind::Totp),
         "totp" => Err(Refusal::SwitchedOff),
         other => wire::code_kind(call, other),
@@ -127,7 +130,8 @@ pub async fn one_totp(State(app): State<App>, Path(id): Path<String>, call: Call
 /// `GET /v2.0/factors/fido2/registrations/{id}`: one enrolment.
 pub async fn registration(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
     let reach = authenticate(&app, &call).await?.reach(&READ_OWN, &READ_ANY)?;
-    answer_one(&app, &call, &reach, FactorKind::Passkey, &id).await
+    let wanted = listed_kind(&call, "fido2")?;
+    answer_one(&app, &call, &reach, wanted, &id).await
 }
 
 async fn answer_one(app: &App, call: &Call, reach: &Reach, kind: FactorKind, id: &str) -> Result<Response, Refusal> {

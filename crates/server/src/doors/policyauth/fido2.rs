@@ -1,6 +1,6 @@
 //! FIDO2 (vendor page §2.3.2): relying parties, assertion options, assertion result; as first and as second factor.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::{FactorKind, NotNow};
@@ -12,7 +12,7 @@ use super::perform::Performer;
 use super::refusal::Refusal;
 use super::{assertion, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::fault::Fault;
 use crate::reply;
 use crate::signin::factors::{Cause, webauthn};

@@ -1,7 +1,7 @@
 //! Codes that are handed to the caller (vendor page §2.6, `/v2.0/factors/otp`). They prove nothing about anybody here: what the
 //! caller does with them is its own affair.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::records::{ChallengeId, OtpSettings};
@@ -11,7 +11,7 @@ use super::caller::{Caller, authenticate};
 use super::refusal::Refusal;
 use super::wire;
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::reply;
 use crate::signin::factors::otp::GENERATED;
 use crate::signin::{Asker, Challenge, SignIns};

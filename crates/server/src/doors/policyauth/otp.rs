@@ -1,6 +1,6 @@
 //! One-time codes by mail, text message and call (vendor page §2.6): start, read, answer, cancel.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::{FactorKind, NotNow};
@@ -12,7 +12,7 @@ use super::perform::{Performed, Performer};
 use super::refusal::Refusal;
 use super::{assertion, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::reply;
 use crate::secret::Secret;
 use crate::signin::{Challenge, Failure, IssueRequest, SignIns, Submission};

@@ -1,6 +1,6 @@
 //! Passwords against an identity source (vendor page §2.3.1).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::records::Source;
@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::wire::{self, Attribute, Group};
 use super::{assertion, enrolments};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::fault::Fault;
 use crate::reply;
 use crate::secret::Secret;

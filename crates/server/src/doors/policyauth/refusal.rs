@@ -1,6 +1,6 @@
 //! The errors of the factor APIs: `{"messageId","messageDescription"}` and nothing else (vendor page §5).
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::NotNow;
 use serde::Serialize;
@@ -115,7 +115,12 @@ impl IntoResponse for Refusal {
                 (status, "CSIAH9998E", "The server could not complete the request.")
             }
         };
-        reply::retry_after(reply::json(status, &Body { id, description }), retry)
+        let mut response = reply::json(status, &Body { id, description });
+        // RFC 6750 §3: whoever is refused for want of a token is told of which kind.
+        if matches!(self, Self::BadToken) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        reply::retry_after(response, retry)
     }
 }
 

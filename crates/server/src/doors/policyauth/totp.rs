@@ -1,6 +1,6 @@
 //! Time-based codes (vendor page §2.7.1): one call, no verification object.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use engine::FactorKind;
 use protocol::records::EnrolmentId;
@@ -9,7 +9,7 @@ use super::caller::authenticate;
 use super::refusal::Refusal;
 use super::{otp, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::signin::{SignIns, Submission};
 
 /// `POST /v2.0/factors/totp/{enrolment}`: judges a code. 204, or 200 with the assertion.

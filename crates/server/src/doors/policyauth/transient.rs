@@ -1,7 +1,7 @@
 //! The older form of codes to an address given now, `/v1.0/authnmethods/{emailotp|smsotp}/transient` (end of vendor page §2.6).
 //! A widespread plug-in still speaks it. Other shapes, the same verifications.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::FactorKind;
@@ -13,7 +13,7 @@ use super::perform::Performer;
 use super::refusal::Refusal;
 use super::{otp, wire};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::policy_document::factor_name;
 use crate::reply;
 use crate::signin::alone;

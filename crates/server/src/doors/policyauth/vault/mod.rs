@@ -6,7 +6,7 @@
 mod rules;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,7 +18,7 @@ use self::rules::{Objection, Vault, Write, followed};
 use super::caller::authenticate;
 use super::refusal::Refusal;
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, Path};
 use crate::directory::{DirectoryChange, DirectoryError};
 use crate::fault::Fault;
 use crate::policy_document::{Shape, Stamp};
