@@ -1,0 +1,112 @@
+//! What was given: grants, and the tokens of a grant.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+/// What a grant became once tokens were issued: the authorization behind refreshes and access tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// `grant_id`.
+    pub id: GrantId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The client it was given to.
+    pub client: ClientId,
+    /// The person; none for `client_credentials`.
+    pub subject: Option<UserId>,
+    /// Whether it still lives.
+    pub active: bool,
+    /// When it was made.
+    pub created: Seconds,
+    /// When it ends whatever happens.
+    pub expires: Seconds,
+    /// The rest, kept as one document.
+    pub detail: GrantDetail,
+    /// The current refresh token, if there is one.
+    pub refresh: Option<Digest>,
+    /// When the current refresh token ends.
+    pub refresh_expires: Seconds,
+    /// The refresh token before it, for the grace window and to notice reuse.
+    pub refresh_previous: Option<Digest>,
+    /// When the last rotation happened.
+    pub rotated_at: Seconds,
+    /// Grows with every change.
+    pub version: i64,
+}
+
+/// What a grant remembers of how and for what it was given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GrantDetail {
+    /// Granted scopes, in the order asked.
+    pub scope: Vec<String>,
+    /// The `grant_type` of the request that began it.
+    pub original_grant_type: String,
+    /// The `grant_type` of the request that produced the newest tokens.
+    pub grant_type: String,
+    /// Names of the factors proved, as the dialect spells them, sorted.
+    pub amr: Vec<String>,
+    /// Proofs in the engine's stored form, for later re-evaluation.
+    pub proofs: serde_json::Value,
+    /// When the person last actively authenticated.
+    pub auth_time: Option<Seconds>,
+    /// The policy in force, for `acr`.
+    pub policy: Option<i64>,
+    /// Audiences asked for (RFC 8707).
+    pub resource: Vec<String>,
+    /// `authorization_details` as given (RFC 9396).
+    pub authorization_details: Option<serde_json::Value>,
+    /// The `sessionId` of the context.
+    pub session_id: Option<String>,
+    /// The session's `sid`.
+    pub sid: Option<String>,
+    /// The `nonce` of the request.
+    pub nonce: Option<String>,
+    /// The claims of the person as they were when the grant was made: a refresh does not read them anew.
+    pub claims: BTreeMap<String, serde_json::Value>,
+    /// The base URL the grant was made under.
+    pub base: String,
+    /// The issuer named in its tokens.
+    pub issuer: String,
+    /// Random text that its refresh tokens are derived from, together with the server's master key.
+    pub seed: String,
+    /// How many times it was refreshed.
+    pub generation: u32,
+}
+
+/// An opaque access token, or the record of a JWT one that was revoked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// The client it was issued to.
+    pub client: ClientId,
+    /// The grant it belongs to.
+    pub grant: GrantId,
+    /// The person; none for a client's own token.
+    pub subject: Option<UserId>,
+    /// When it was issued.
+    pub issued: Seconds,
+    /// When it ends.
+    pub expires: Seconds,
+    /// What introspection says of it beyond the columns: scope, audience, issuer, grant type, …
+    pub detail: TokenDetail,
+}
+
+/// What an access token says beyond who and until when.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokenDetail {
+    /// Granted scopes, separated by one blank.
+    #[serde(rename = "s")]
+    pub scope: String,
+    /// The `grant_type` of the request that produced it.
+    #[serde(rename = "g")]
+    pub grant_type: String,
+    /// Audiences beyond the client.
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<String>,
+    /// The issuer.
+    #[serde(rename = "i")]
+    pub issuer: String,
+}

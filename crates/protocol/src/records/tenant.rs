@@ -1,0 +1,219 @@
+//! A tenant, its settings, and what it keeps for its rules: policies and keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+/// A tenant: its own keys, people, clients and policies, walled off from every other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its identifier.
+    pub id: TenantId,
+    /// The name shown to people.
+    pub name: String,
+    /// Base URLs the tenant answers under (`https://login.example.test`), no trailing slash, at least one.
+    /// The first is the canonical one: links in mail are built from it. Requests are matched by authority.
+    pub urls: Vec<String>,
+    /// Everything else an administrator may set.
+    pub settings: TenantSettings,
+    /// What its tenant file made and may therefore remove again. People and enrolments carry a mark of their own.
+    #[serde(default, skip_serializing_if = "Managed::is_empty")]
+    pub managed: Managed,
+}
+
+/// The records a tenant file made, by kind; whatever is not named here was made by other means and stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Managed {
+    /// Identity sources.
+    pub sources: BTreeSet<SourceId>,
+    /// Groups.
+    pub groups: BTreeSet<GroupId>,
+    /// Clients.
+    pub clients: BTreeSet<ClientId>,
+    /// Policies.
+    pub policies: BTreeSet<i64>,
+    /// Relying parties.
+    pub relying_parties: BTreeSet<RelyingPartyId>,
+}
+
+impl Managed {
+    /// Whether the file made nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Settings of a tenant; each has the documented default of the dialect or standard it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantSettings {
+    /// Lifetime of a challenge token (`scope: mfa_challenge`), seconds from the creation of the grant.
+    pub challenge_lifetime: Seconds,
+    /// Lifetime of a factor assertion, seconds.
+    pub assertion_lifetime: Seconds,
+    /// Lifetime of an access token where the client sets none, seconds.
+    pub access_token_lifetime: Seconds,
+    /// Lifetime of a refresh token where the client sets none, seconds.
+    pub refresh_token_lifetime: Seconds,
+    /// Bound on a whole chain of refreshes, seconds.
+    pub grant_lifetime: Seconds,
+    /// Lifetime of an ID token where the client sets none, seconds.
+    pub id_token_lifetime: Seconds,
+    /// How long a just-rotated refresh token may be presented again by an honest client that lost the answer, seconds.
+    pub refresh_grace: Seconds,
+    /// Whether the first factor may satisfy a demand for multi-factor authentication that lists it.
+    pub first_factor_satisfies_mfa: bool,
+    /// HTTP status of a denial by policy at the token endpoint (401, as the vendor's SDK documents).
+    pub denial_status: u16,
+    /// HTTP status of a wrong one-time code (400; some tenants answer 401).
+    pub otp_failure_status: u16,
+    /// HTTP status of `PUT` on a policy (201, which the vendor's Go client demands; its document says 200).
+    pub policy_put_status: u16,
+    /// Wrong answers for one account before it rests.
+    pub lock_after: u32,
+    /// First rest in seconds; doubles with every further wrong answer.
+    pub lock_seconds: Seconds,
+    /// Longest rest, seconds.
+    pub lock_max_seconds: Seconds,
+    /// Messages (mail, text, call) one person may be sent in an hour.
+    pub messages_per_hour: u32,
+    /// Sender address of mail.
+    pub mail_from: String,
+    /// One-time codes by mail.
+    pub email_otp: OtpSettings,
+    /// One-time codes by text message.
+    pub sms_otp: OtpSettings,
+    /// One-time codes by voice call.
+    pub voice_otp: OtpSettings,
+    /// Time-based one-time passwords (RFC 6238).
+    pub totp: TotpSettings,
+    /// Whether WebAuthn is offered at all.
+    pub fido2_enabled: bool,
+    /// Language of messages (BCP 47), the first key of `texts`.
+    pub language: String,
+    /// Texts of messages in place of the built-in English ones: by language, then by name (`code.email.txt`, …).
+    pub texts: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Default for TenantSettings {
+    fn default() -> Self {
+        Self {
+            challenge_lifetime: 1800,
+            assertion_lifetime: 300,
+            access_token_lifetime: 7200,
+            refresh_token_lifetime: 64_800,
+            grant_lifetime: 604_800,
+            id_token_lifetime: 7200,
+            refresh_grace: 10,
+            first_factor_satisfies_mfa: false,
+            denial_status: 401,
+            otp_failure_status: 400,
+            policy_put_status: 201,
+            lock_after: 5,
+            lock_seconds: 60,
+            lock_max_seconds: 3600,
+            messages_per_hour: 10,
+            mail_from: "no-reply@localhost".to_owned(),
+            email_otp: OtpSettings::default(),
+            sms_otp: OtpSettings::default(),
+            voice_otp: OtpSettings::default(),
+            totp: TotpSettings::default(),
+            fido2_enabled: true,
+            language: "en".to_owned(),
+            texts: BTreeMap::new(),
+        }
+    }
+}
+
+/// How one kind of one-time code is made and judged (`/config/v2.0/factors/{type}`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtpSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
+    /// Characters a code is drawn from.
+    pub charset: String,
+    /// Characters in a code.
+    pub length: u8,
+    /// Seconds a code lives (1 to 1800).
+    pub expiry: Seconds,
+    /// Retries after the first wrong answer (0 to 10): `retries` 4 allows five tries in all.
+    pub retries: u8,
+    /// Mail domains that may be written to, literal; empty allows all. Mail only.
+    pub allowlist: Vec<String>,
+    /// Mail domains that may not be written to, literal. Mail only.
+    pub denylist: Vec<String>,
+}
+
+impl Default for OtpSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            charset: "0123456789".to_owned(),
+            length: 6,
+            expiry: 300,
+            retries: 4,
+            allowlist: Vec::new(),
+            denylist: Vec::new(),
+        }
+    }
+}
+
+/// How time-based codes are judged (RFC 6238).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TotpSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
+    /// `SHA1`, `SHA256` or `SHA512`.
+    pub algorithm: String,
+    /// Digits of a code (6 to 12).
+    pub digits: u8,
+    /// Seconds of one step.
+    pub period: u8,
+    /// Steps before and after the present one that are accepted (0 to 5).
+    pub skew: u8,
+    /// Whether a code is dead for the rest of its window once used. Off only for compatibility.
+    pub one_time_use: bool,
+}
+
+impl Default for TotpSettings {
+    fn default() -> Self {
+        Self { enabled: true, algorithm: "SHA1".to_owned(), digits: 6, period: 30, skew: 1, one_time_use: true }
+    }
+}
+
+/// One revision of an access policy, in the document form of the vendor's schema 5.0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    /// The policy.
+    pub id: i64,
+    /// Its revision, from 1.
+    pub revision: i64,
+    /// Whether this revision is the primary one.
+    pub primary: bool,
+    /// The document (schema 5.0).
+    pub document: serde_json::Value,
+}
+
+/// A signing key at rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// `kid` in the JWKS; unique in the tenant.
+    pub kid: String,
+    /// What it signs with.
+    pub alg: SigningAlg,
+    /// The private key (PKCS#8 v1 DER), sealed under the server's master key.
+    pub sealed: Vec<u8>,
+    /// When it was made; published from then on.
+    pub created: Seconds,
+    /// When it starts to sign.
+    pub signs_from: Seconds,
+    /// When it stops to sign; none for the current key.
+    pub signs_until: Option<Seconds>,
+    /// When it is no longer published; none while it signs.
+    pub published_until: Option<Seconds>,
+}
