@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME, Cast, Challenge, GLOBEX, JWT_BEARER, Reply, Setup, TOKEN, TestKey, TestServer, assemble_text, client, context,
-    context_for, decode, hmac_jwt, policy, rule, unsigned,
+    ACME, Cast, Challenge, GLOBEX, JWT_BEARER, Reply, Setup, TOKEN, TestKey, TestServer, assemble_text, client,
+    context, context_for, decode, hmac_jwt, policy, rule, unsigned,
 };
 
 const POLICYAUTH: &str = "grant_types = [\"policyauth\", \"refresh_token\"]\npolicy_grants = { policyauth = true }";
@@ -240,7 +240,11 @@ async fn begin_with(server: &TestServer, id: &str, secret: &str, context: &str, 
     if !context.is_empty() {
         form.push(("context", context));
     }
-    let ask = server.ask("POST", TOKEN).from(from).header("x-forwarded-for", "192.168.1.1").header("forwarded", "for=192.168.1.1");
+    let ask = server
+        .ask("POST", TOKEN)
+        .from(from)
+        .header("x-forwarded-for", "192.168.1.1")
+        .header("forwarded", "for=192.168.1.1");
     if secret.is_empty() {
         form.push(("client_id", id));
         return ask.form(&form).send().await;
@@ -251,7 +255,8 @@ async fn begin_with(server: &TestServer, id: &str, secret: &str, context: &str, 
 #[tokio::test]
 async fn attack_32_an_address_that_is_not_believed_never_loosens_the_policy() {
     let more = format!("policy = 420017\ntrusted_to_forward = false\n{POLICYAUTH}");
-    let public = format!("[[tenant.clients]]\nid = \"public\"\nauth_method = \"none\"\npolicy = 420017\n{POLICYAUTH}\n");
+    let public =
+        format!("[[tenant.clients]]\nid = \"public\"\nauth_method = \"none\"\npolicy = 420017\n{POLICYAUTH}\n");
     let server = Setup::new().add(&client("untrusted", "s", &more)).add(&public).start().await;
     let inside = context("192.168.1.1");
     for (id, secret) in [("untrusted", "s"), ("public", "")] {
@@ -266,7 +271,19 @@ async fn attack_32_an_address_that_is_not_believed_never_loosens_the_policy() {
     let within = begin_with(&server, ACME.client, ACME.secret, "", "192.168.1.7").await;
     assert_eq!(Challenge::of(&within).allowed, ["password"]);
     // An address that cannot be read is unknown: never the connection's, never the inside.
-    for text in ["a", "", " ", "192.168.1", "192.168.1.1.1", "192.168.1.1/24", "192.168.1.1, 8.8.8.8", "0xc0a80101", "３２", &"1".repeat(200), "fe80::1%eth0"] {
+    for text in [
+        "a",
+        "",
+        " ",
+        "192.168.1",
+        "192.168.1.1.1",
+        "192.168.1.1/24",
+        "192.168.1.1, 8.8.8.8",
+        "0xc0a80101",
+        "３２",
+        &"1".repeat(200),
+        "fe80::1%eth0",
+    ] {
         let context = context_for(&json!({ "sessionId": "s", "ipAddress": text, "userAgent": "x" }));
         let reply = begin_with(&server, ACME.client, ACME.secret, &context, "192.168.1.7").await;
         // It may be inside and may be outside: what either would demand is demanded, whatever is said of it later.
@@ -305,9 +322,13 @@ async fn attack_32_an_address_that_changes_between_the_calls_is_judged_anew() {
 
 #[tokio::test]
 async fn attack_33_a_condition_that_cannot_be_evaluated_takes_the_stricter_outcome() {
-    let at = |op: &str| format!(r#"[{{ type = "location", attributes = [{{ name = "country", opCode = "{op}", values = ["AU"] }}] }}]"#);
+    let at = |op: &str| {
+        format!(r#"[{{ type = "location", attributes = [{{ name = "country", opCode = "{op}", values = ["AU"] }}] }}]"#)
+    };
     let absent = |op: &str| {
-        format!(r#"[{{ type = "subjectAttributes", attributes = [{{ name = "clearance", opCode = "{op}", values = ["high"] }}] }}]"#)
+        format!(
+            r#"[{{ type = "subjectAttributes", attributes = [{{ name = "clearance", opCode = "{op}", values = ["high"] }}] }}]"#
+        )
     };
     let password = |conditions: &str| rule("In", true, conditions, "ACTION_MFA_ALWAYS", r#"["password"]"#);
     let deny = |first: bool, conditions: &str| rule("Out", first, conditions, "ACTION_DENY", "[]");
@@ -327,7 +348,8 @@ async fn attack_33_a_condition_that_cannot_be_evaluated_takes_the_stricter_outco
     let mut setup = Setup::new();
     let ids = first.iter().map(|(id, rules)| (*id, rules)).chain(after.iter().map(|(id, rules, _)| (*id, rules)));
     for (id, rules) in ids {
-        setup = setup.add(&policy(id, rules)).add(&client(&format!("c{id}"), "s", &format!("policy = {id}\n{POLICYAUTH}")));
+        setup =
+            setup.add(&policy(id, rules)).add(&client(&format!("c{id}"), "s", &format!("policy = {id}\n{POLICYAUTH}")));
     }
     let server = setup.start().await;
     for (id, _) in &first {

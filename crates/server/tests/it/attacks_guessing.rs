@@ -7,9 +7,7 @@ use protocol::records::TenantSettings;
 use serde_json::{Value, json};
 use store::Change;
 
-use crate::support::{
-    ACME, Cast, Challenge, Reply, Setup, TestServer, client, names, policy, rule, totp, user,
-};
+use crate::support::{ACME, Cast, Challenge, Reply, Setup, TestServer, client, names, policy, rule, totp, user};
 
 const POLICYAUTH: &str = "grant_types = [\"policyauth\", \"refresh_token\"]\npolicy_grants = { policyauth = true }";
 const TOTP: &str = "/v2.0/factors/totp/9381dffe-3116-4d8d-bbe2-8ab36ccdafe5?returnJwt=true";
@@ -205,7 +203,8 @@ async fn attack_38_nothing_is_sent_for_a_stranger_and_the_answer_is_the_same() {
     // And every code is wrong for nobody, with the same answer as a wrong one of somebody.
     let id = unknown.json()["id"].as_str().unwrap().to_owned();
     for code in ["000000", "123456"] {
-        let reply = server.json("POST", &format!("{path}/{id}?returnJwt=true"), &first.token, &json!({ "otp": code })).await;
+        let reply =
+            server.json("POST", &format!("{path}/{id}?returnJwt=true"), &first.token, &json!({ "otp": code })).await;
         reply.factor_error(400, "CSIBN0021E");
     }
     // An address whose owner can be told signs in.
@@ -271,7 +270,6 @@ async fn attack_40_a_right_password_of_somebody_switched_off_is_a_wrong_one() {
 async fn attack_42_a_lock_ends_by_itself_and_a_passkey_still_gets_in() {
     let server = TestServer::start().await;
     let mut browser = server.passkey_of(ACME.other.id).await;
-    let first = server.begin_inside().await;
     let mut longest = 0;
     // An attacker who never tires, for a day.
     for _ in 0..30 {
@@ -289,7 +287,6 @@ async fn attack_42_a_lock_ends_by_itself_and_a_passkey_still_gets_in() {
     server.present_from(proved["assertion"].as_str().unwrap(), "203.0.113.9").await.expect(200);
     server.world.advance(3600);
     server.sign_in_other().await;
-    drop(first);
 }
 
 /// The ceremonies themselves are tried beside the library; these are the ways through the door.
@@ -307,11 +304,13 @@ async fn attack_43_a_ceremony_counts_in_its_own_flow_once() {
         let (server, base) = (server.clone(), base.clone());
         async move { server.json("POST", &format!("{base}/result?returnJwt=true"), &token, &answer).await }
     };
-    let refused = |reply: Reply| assert!(
-        [400, 404].contains(&reply.status.as_u16()) && reply.json().get("assertion").is_none(),
-        "{}",
-        reply.text()
-    );
+    let refused = |reply: Reply| {
+        assert!(
+            [400, 404].contains(&reply.status.as_u16()) && reply.json().get("assertion").is_none(),
+            "{}",
+            reply.text()
+        )
+    };
     let (mine, other) = (begin().await, begin().await);
     let answer = browser.get(ACME.origin, &options(mine.clone()).await).await.unwrap();
     refused(result(other.clone(), answer.clone()).await);
@@ -360,7 +359,8 @@ async fn attack_43_a_ceremony_counts_in_its_own_flow_once() {
     forged["allowCredentials"] = json!([]);
     let answer = others.get(ACME.origin, &forged).await.unwrap();
     refused(server.json("POST", &format!("{base}/result?returnJwt=true"), &second.token, &answer).await);
-    let reply = server.json("POST", &format!("{base}/options"), &second.token, &json!({ "userId": ACME.other.id })).await;
+    let reply =
+        server.json("POST", &format!("{base}/options"), &second.token, &json!({ "userId": ACME.other.id })).await;
     reply.factor_error(403, "CSIAK4300E");
     let proved = server.passkey(&second.token, &mut own, &json!({})).await.expect(200);
     server.present(proved["assertion"].as_str().unwrap()).await.expect(200);

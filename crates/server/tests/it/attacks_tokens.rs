@@ -3,9 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    ACME, GLOBEX, JWT_BEARER, Reply, TOKEN, TestKey, TestServer, assemble_text, client, Setup,
-};
+use crate::support::{ACME, GLOBEX, JWT_BEARER, Reply, Setup, TOKEN, TestKey, TestServer, assemble_text, client};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -16,7 +14,8 @@ async fn everywhere(server: &TestServer, token: &str) -> Vec<(&'static str, Repl
         ("factors", server.ask("GET", "/v2.0/factors").bearer(token).send().await),
         ("policies", server.ask("GET", "/v5.0/policyvault/accesspolicy").bearer(token).send().await),
     ];
-    let assertion = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION), ("client_assertion", token)];
+    let assertion =
+        [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION), ("client_assertion", token)];
     told.push(("client assertion", server.post_form(TOKEN, &assertion).await));
     let bearer = [("grant_type", JWT_BEARER), ("assertion", token)];
     told.push(("bearer assertion", server.token(&bearer).await));
@@ -28,7 +27,12 @@ async fn everywhere(server: &TestServer, token: &str) -> Vec<(&'static str, Repl
 #[track_caller]
 fn all_refused(what: &str, told: &[(&'static str, Reply)], but: &[&str]) {
     for (place, reply) in told.iter().filter(|(place, _)| !but.contains(place)) {
-        assert!([400, 401, 403].contains(&reply.status.as_u16()), "{what} as {place}: {} {}", reply.status, reply.text());
+        assert!(
+            [400, 401, 403].contains(&reply.status.as_u16()),
+            "{what} as {place}: {} {}",
+            reply.status,
+            reply.text()
+        );
     }
 }
 
@@ -38,7 +42,8 @@ async fn attack_53_no_token_of_ours_serves_as_another() {
     let (_, assertion) = server.password_assertion().await;
     let tokens = server.sign_in().await;
     let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
-    let service = [("client_id", "service-rs256"), ("client_secret", "rs256-demo-secret"), ("grant_type", "client_credentials")];
+    let service =
+        [("client_id", "service-rs256"), ("client_secret", "rs256-demo-secret"), ("grant_type", "client_credentials")];
     let access_jwt = server.post_form(TOKEN, &service).await.expect(200)["access_token"].as_str().unwrap().to_owned();
     for (what, token, but) in [
         ("an ID token", text("id_token"), &[][..]),
@@ -83,7 +88,10 @@ async fn attack_54_an_odd_jwt_is_refused_wherever_it_is_put() {
         key.sign_under(&json!({ "alg": ["ES256"], "kid": "its-key" }), &claims()),
         key.sign_under(&json!({ "kid": "its-key" }), &claims()),
         key.sign_under(&json!({ "alg": "dir", "enc": "A256GCM", "zip": "DEF" }), &claims()),
-        key.sign_under(&json!({ "alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2c": 2_000_000_000, "p2s": "x" }), &claims()),
+        key.sign_under(
+            &json!({ "alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2c": 2_000_000_000, "p2s": "x" }),
+            &claims(),
+        ),
         key.sign_under(&json!([1]), &claims()),
         key.sign_under(&json!(null), &claims()),
         key.sign(&json!([])),
@@ -105,10 +113,15 @@ async fn attack_54_an_odd_jwt_is_refused_wherever_it_is_put() {
         format!("{}.e30.", "A".repeat(150_000)),
     ]);
     // The same claim twice: whichever a reader believes, another may believe the other.
-    let twice = format!(r#"{{"iss":"key","sub":"key","sub":"default","aud":"{}/oauth2/token","exp":{},"jti":"twice"}}"#, ACME.base, now + 60);
+    let twice = format!(
+        r#"{{"iss":"key","sub":"key","sub":"default","aud":"{}/oauth2/token","exp":{},"jti":"twice"}}"#,
+        ACME.base,
+        now + 60
+    );
     odd.push(sign_text(&key, r#"{"alg":"ES256","kid":"its-key"}"#, &twice));
     for jwt in &odd {
-        let form = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION), ("client_assertion", jwt)];
+        let form =
+            [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION), ("client_assertion", jwt)];
         let reply = server.post_form(TOKEN, &form).await;
         assert!([400, 401].contains(&reply.status.as_u16()), "{jwt:.200}: {} {}", reply.status, reply.text());
         let bearer = server.token(&[("grant_type", JWT_BEARER), ("assertion", jwt)]).await;
@@ -134,7 +147,10 @@ async fn attack_65_what_belongs_to_another_tenant_is_as_if_absent() {
     server.json("POST", &password, &first.token, &body).await.factor_error(404, "CSIAG0605E");
     let path = format!("/v2.0/factors/emailotp/{}/verifications", GLOBEX.email);
     server.json("POST", &path, &second.token, &json!({})).await.factor_error(404, "CSIAG0605E");
-    server.get(&format!("/v2.0/factors/emailotp/{}", GLOBEX.email), &second.token).await.factor_error(404, "CSIAG0605E");
+    server
+        .get(&format!("/v2.0/factors/emailotp/{}", GLOBEX.email), &second.token)
+        .await
+        .factor_error(404, "CSIAG0605E");
     let outside = crate::support::Challenge::of(&server.begin("203.0.113.9").await);
     let rp = format!("/v2.0/factors/fido2/relyingparties/{}/assertion/options", GLOBEX.relying_party);
     server.json("POST", &rp, &outside.token, &json!({})).await.factor_error(404, "CSIAG0605E");
@@ -152,9 +168,11 @@ async fn attack_65_what_belongs_to_another_tenant_is_as_if_absent() {
     server.get("/v5.0/policyvault/accesspolicy", &own).await.expect(200);
     globex.get("/v5.0/policyvault/accesspolicy", &own).await.factor_error(401, "CSIAK9999E");
     server.get("/v5.0/policyvault/accesspolicy/9001", &own).await.expect(404);
-    let form = [("client_id", "service-eddsa"), ("client_secret", "eddsa-demo-secret"), ("grant_type", "client_credentials")];
+    let form =
+        [("client_id", "service-eddsa"), ("client_secret", "eddsa-demo-secret"), ("grant_type", "client_credentials")];
     let jwt = server.post_form(TOKEN, &form).await.expect(200)["access_token"].as_str().unwrap().to_owned();
-    let ask = globex.ask("POST", "/oauth2/introspect").basic("backend", "second-backend-secret").form(&[("token", &jwt)]);
+    let ask =
+        globex.ask("POST", "/oauth2/introspect").basic("backend", "second-backend-secret").form(&[("token", &jwt)]);
     assert_eq!(ask.send().await.expect(200), json!({ "active": false }));
     let kids = |jwks: &Value| {
         let mut kids: Vec<String> = jwks["keys"].as_array().unwrap().iter().map(ToString::to_string).collect();
@@ -172,7 +190,11 @@ async fn attack_65_what_belongs_to_another_tenant_is_as_if_absent() {
 #[tokio::test]
 async fn attack_65_another_sign_ins_things_are_as_if_absent() {
     let server = Setup::new()
-        .add(&client("two-factor", "s", "grant_types = [\"policyauth\"]\npolicy = 420018\npolicy_grants = { policyauth = true }"))
+        .add(&client(
+            "two-factor",
+            "s",
+            "grant_types = [\"policyauth\"]\npolicy = 420018\npolicy_grants = { policyauth = true }",
+        ))
         .start()
         .await;
     let (one, two) = (server.second_challenge().await, server.second_challenge().await);

@@ -27,7 +27,7 @@ impl Bench {
             .add(&client("off", "s3cret", &format!("enabled = false\n{CC}")))
             .add(&key_client("key", &key))
             .add(&key_client("other-key", &stranger))
-            .add(&format!("[[tenant.clients]]\nid = \"public\"\nauth_method = \"none\"\ngrant_types = [\"refresh_token\"]\n"));
+            .add("[[tenant.clients]]\nid = \"public\"\nauth_method = \"none\"\ngrant_types = [\"refresh_token\"]\n");
         Self { server: setup.start().await, key, stranger }
     }
 
@@ -70,7 +70,13 @@ impl Bench {
 #[tokio::test]
 async fn each_client_is_believed_by_its_own_method_alone() {
     let bench = Bench::new().await;
-    let works = [("default", &["basic", "post"][..]), ("basic", &["basic"]), ("post", &["post"]), ("key", &["key"]), ("off", &[])];
+    let works = [
+        ("default", &["basic", "post"][..]),
+        ("basic", &["basic"]),
+        ("post", &["post"]),
+        ("key", &["key"]),
+        ("off", &[]),
+    ];
     for (id, methods) in works {
         for method in ["basic", "post", "none", "key"] {
             let reply = bench.by(method, id).await;
@@ -196,8 +202,14 @@ async fn attack_14_a_client_assertion_by_another_key_or_algorithm_is_refused() {
         bench.stranger.sign_under(&json!({ "alg": "ES256" }), &claims()),
         bench.stranger.sign_under(&json!({ "alg": "ES256", "jwk": stranger }), &claims()),
         bench.stranger.sign_under(&json!({ "alg": "ES256", "jku": "https://elsewhere.example.test/jwks" }), &claims()),
-        bench.key.sign_under(&json!({ "alg": "ES256", "kid": "its-key", "jku": "https://elsewhere.example.test" }), &claims()),
-        bench.key.sign_under(&json!({ "alg": "ES256", "kid": "its-key", "x5u": "https://elsewhere.example.test" }), &claims()),
+        bench.key.sign_under(
+            &json!({ "alg": "ES256", "kid": "its-key", "jku": "https://elsewhere.example.test" }),
+            &claims(),
+        ),
+        bench.key.sign_under(
+            &json!({ "alg": "ES256", "kid": "its-key", "x5u": "https://elsewhere.example.test" }),
+            &claims(),
+        ),
         bench.key.sign_under(&json!({ "alg": "ES256", "kid": "its-key", "jwk": stranger }), &claims()),
         bench.key.sign_under(&json!({ "alg": "ES256", "kid": "its-key", "crit": ["x"], "x": 1 }), &claims()),
         bench.key.sign_under(&json!({ "alg": "ES256", "kid": "its-key", "b64": false }), &claims()),
@@ -321,12 +333,7 @@ networks = ["10.1.0.0/16"]"#;
 #[tokio::test]
 async fn attack_17_each_grant_is_refused_to_a_client_it_is_not_enabled_for() {
     let server = Setup::new().add(&client("idle", "s", "grant_types = []")).start().await;
-    for grant in [
-        "client_credentials",
-        "policyauth",
-        "refresh_token",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    ] {
+    for grant in ["client_credentials", "policyauth", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"] {
         let ask = server.ask("POST", "/oauth2/token").basic("idle", "s");
         let reply = ask.form(&[("grant_type", grant), ("refresh_token", "x"), ("assertion", "x.y.z")]).send().await;
         reply.oauth_error(400, "unauthorized_client", "CSIAQ");

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME, Cast, Challenge, JWT_BEARER, Setup, TOKEN, TestServer, client, context, context_for, decode, policy, rule, user,
+    ACME, Cast, Challenge, JWT_BEARER, Setup, TOKEN, TestServer, client, context, context_for, decode, policy, rule,
+    user,
 };
 
 const POLICYAUTH: &str = r#"grant_types = ["policyauth", "refresh_token"]
@@ -31,7 +32,8 @@ async fn e1_a_wrong_client_secret_is_no_authentication() {
         assert_eq!(post, basic, "the same refusal by either method, for a known client and for an unknown one");
     }
     let (first, assertion) = server.password_assertion().await;
-    let form = [("client_id", ACME.client), ("client_secret", "wrong"), ("grant_type", JWT_BEARER), ("assertion", &assertion)];
+    let form =
+        [("client_id", ACME.client), ("client_secret", "wrong"), ("grant_type", JWT_BEARER), ("assertion", &assertion)];
     server.post_form(TOKEN, &form).await.oauth_error(401, "invalid_client", "CSIAQ0155E ");
     let second = Challenge::of(&server.present(&assertion).await);
     assert_eq!(second.grant, first.grant, "the assertion was not spent");
@@ -39,8 +41,8 @@ async fn e1_a_wrong_client_secret_is_no_authentication() {
 
 #[tokio::test]
 async fn e2_without_the_grant_type_or_a_native_policy_nothing_begins() {
-    let browser_policy = policy(500_002, &[rule("In", false, "[]", "ACTION_ALLOW", "[]")])
-        .replace("nativeAppWeb", "fedSSO");
+    let browser_policy =
+        policy(500_002, &[rule("In", false, "[]", "ACTION_ALLOW", "[]")]).replace("nativeAppWeb", "fedSSO");
     let server = Setup::new()
         .add(&browser_policy)
         .add(&client("no-policy", "s", r#"grant_types = ["policyauth"]"#))
@@ -49,9 +51,12 @@ async fn e2_without_the_grant_type_or_a_native_policy_nothing_begins() {
         .start()
         .await;
     let context = context("192.168.1.1");
-    for (id, secret) in
-        [("administration", "administration-demo-secret"), ("no-policy", "s"), ("switched-off", "s"), ("browser-policy", "s")]
-    {
+    for (id, secret) in [
+        ("administration", "administration-demo-secret"),
+        ("no-policy", "s"),
+        ("switched-off", "s"),
+        ("browser-policy", "s"),
+    ] {
         let form = [("grant_type", "policyauth"), ("context", context.as_str())];
         let reply = server.ask("POST", TOKEN).basic(id, secret).form(&form).send().await;
         reply.oauth_error(400, "unauthorized_client", "CSIAQ");
@@ -62,7 +67,8 @@ async fn e2_without_the_grant_type_or_a_native_policy_nothing_begins() {
 async fn e3_a_context_that_cannot_be_read_or_lacks_a_member_is_an_invalid_request() {
     let server = TestServer::start().await;
     let whole = json!({ "sessionId": "s", "ipAddress": "192.168.1.1", "userAgent": "x" });
-    let mut bad = vec!["!".to_owned(), "e30".to_owned(), "W10=".to_owned(), "bnVsbA==".to_owned(), "eyJhIjox".to_owned()];
+    let mut bad =
+        vec!["!".to_owned(), "e30".to_owned(), "W10=".to_owned(), "bnVsbA==".to_owned(), "eyJhIjox".to_owned()];
     // A byte that is no UTF-8, inside an object that would do.
     bad.push("eyJzZXNzaW9uSWQiOiL/IiwiaXBBZGRyZXNzIjoiMS4xLjEuMSIsInVzZXJBZ2VudCI6IngifQ==".to_owned());
     for member in ["sessionId", "ipAddress", "userAgent"] {
@@ -260,10 +266,8 @@ async fn e11_an_assertion_that_outlived_its_grant_is_refused() {
 
 #[tokio::test]
 async fn e12_a_denial_once_the_person_is_known_ends_the_grant() {
-    let rules = [
-        rule("In", true, "[]", "ACTION_MFA_ALWAYS", r#"["password"]"#),
-        rule("Out", false, "[]", "ACTION_DENY", "[]"),
-    ];
+    let rules =
+        [rule("In", true, "[]", "ACTION_MFA_ALWAYS", r#"["password"]"#), rule("Out", false, "[]", "ACTION_DENY", "[]")];
     let mut server = Setup::new()
         .add(&policy(500_003, &rules))
         .add(&client("denied", "s", &format!("policy = 500003\n{POLICYAUTH}")))
@@ -324,7 +328,8 @@ async fn e16_a_challenge_token_is_no_access_token_and_no_refresh_token() {
     let server = TestServer::start().await;
     let second = server.second_challenge().await;
     let token = second.token.as_str();
-    for path in ["/oauth2/userinfo", "/oidc/endpoint/default/userinfo", "/v1.0/endpoint/default/userinfo", "/userinfo"] {
+    for path in ["/oauth2/userinfo", "/oidc/endpoint/default/userinfo", "/v1.0/endpoint/default/userinfo", "/userinfo"]
+    {
         let reply = server.get(path, token).await;
         reply.oauth_error(403, "insufficient_scope", "");
         assert!(reply.header("www-authenticate").starts_with("Bearer error=\"insufficient_scope\""));

@@ -13,7 +13,9 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "BREW"];
 
 /// Every route, with real ids in place of its parameters.
 fn every_path() -> Vec<(String, String)> {
-    let core = paths().into_iter().filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path));
+    let core = paths()
+        .into_iter()
+        .filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path));
     let mut all: Vec<String> = core.flat_map(|path| PREFIXES.map(|prefix| format!("{prefix}{path}"))).collect();
     all.extend(policyauth::PATHS.into_iter().chain(policyauth::vault::PATHS).map(str::to_owned));
     all.push("/.well-known/oauth-authorization-server/{*issuer}".to_owned());
@@ -63,7 +65,8 @@ async fn every_route_refuses_a_stranger_or_is_listed_as_open() {
                 closed |= status == 401;
             }
             // With a form, as the endpoints of OAuth want it.
-            let form = server.ask(method, path).form(&[("grant_type", "client_credentials"), ("token", "x")]).send().await;
+            let form =
+                server.ask(method, path).form(&[("grant_type", "client_credentials"), ("token", "x")]).send().await;
             if !is_open(route) {
                 assert!([400, 401, 405].contains(&form.status.as_u16()), "{method} {path}: {}", form.text());
                 closed |= form.status == 401;
@@ -247,18 +250,30 @@ async fn attack_70_odd_paths_queries_headers_and_methods_are_answered() {
     ] {
         assert_eq!(with(header, value).send().await.status, 200, "{header}");
     }
-    for authorization in [b"Bearer".to_vec(), b"Bearer ".to_vec(), b"Bearer \xff\xff".to_vec(), b"Bearer a b".to_vec(), b"bearer".to_vec()] {
+    for authorization in [
+        b"Bearer".to_vec(),
+        b"Bearer ".to_vec(),
+        b"Bearer \xff\xff".to_vec(),
+        b"Bearer a b".to_vec(),
+        b"bearer".to_vec(),
+    ] {
         let reply = server.ask("GET", "/v2.0/factors").header("authorization", authorization).send().await;
         reply.factor_error(401, "CSIAK9999E");
     }
-    let lower = server.ask("GET", "/v2.0/factors").header("authorization", format!("bearer {}", second.token)).send().await;
+    let lower =
+        server.ask("GET", "/v2.0/factors").header("authorization", format!("bearer {}", second.token)).send().await;
     lower.expect(200);
 }
 
 #[tokio::test]
 async fn attack_03_a_parameter_given_twice_is_refused() {
     let server = TestServer::start().await;
-    let base = [("client_id", ACME.client), ("client_secret", ACME.secret), ("grant_type", "client_credentials"), ("scope", "")];
+    let base = [
+        ("client_id", ACME.client),
+        ("client_secret", ACME.secret),
+        ("grant_type", "client_credentials"),
+        ("scope", ""),
+    ];
     for twice in base {
         let form = [&base[..], &[twice]].concat();
         server.post_form(TOKEN, &form).await.oauth_error(400, "invalid_request", "CSIAQ");
@@ -272,7 +287,7 @@ async fn attack_03_a_parameter_given_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn attack_10_and_69_large_and_deep_input_is_bounded() {
+async fn attack_69_large_and_deep_input_is_bounded() {
     let server = TestServer::start().await;
     let many: Vec<String> = (0..10_000).map(|number| format!("s{number}")).collect();
     let scopes = many.join(" ");
@@ -304,7 +319,13 @@ async fn attack_68_odd_passwords_are_judged_or_refused_without_much_work() {
     let server = TestServer::start().await;
     let first = server.begin_inside().await;
     let wrong = server.password(&first.token, ACME.other.username, "wrong").await;
-    for password in ["x".repeat(1025), "x".repeat(200_000), "\u{fdfa}".repeat(10_000), format!("{}\u{0}", ACME.other.password), "\u{0}".to_owned()] {
+    for password in [
+        "x".repeat(1025),
+        "x".repeat(200_000),
+        "\u{fdfa}".repeat(10_000),
+        format!("{}\u{0}", ACME.other.password),
+        "\u{0}".to_owned(),
+    ] {
         let again = server.begin_inside().await;
         let reply = server.password(&again.token, "nobody-at-all", &password).await;
         if password.len() > 50_000 {

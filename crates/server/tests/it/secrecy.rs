@@ -86,7 +86,9 @@ async fn no_secret_is_answered_stored_or_logged() {
     told.push(server.password(&first.token, WRONG_PASSWORD, WRONG_PASSWORD).await);
     let path = format!("/v1.0/authnmethods/password/{}", ACME.source);
     let ask = server.ask("POST", &path).bearer(&first.token);
-    told.push(ask.body("application/json", format!("{{\"username\":\"marked\",\"password\":\"{PASSWORD}")).send().await);
+    told.push(
+        ask.body("application/json", format!("{{\"username\":\"marked\",\"password\":\"{PASSWORD}")).send().await,
+    );
     told.push(server.password(&first.token, "marked", PASSWORD).await);
     let assertion = told.last().unwrap().json()["assertion"].as_str().unwrap().to_owned();
     told.push(server.present(&assertion).await);
@@ -146,7 +148,7 @@ async fn no_secret_is_answered_stored_or_logged() {
     }
     assert!(looked_at > 10_000 && told.len() > 15);
     let lines = log.0.lock().unwrap().clone();
-    assert!(contains(&lines, "tokio") || lines.len() > 100, "something was logged at this level");
+    assert!(lines.len() > 100, "something was logged at this level");
     for secret in secrets.iter().copied().chain([STORED, tokens["access_token"].as_str().unwrap()]) {
         assert!(!contains(&lines, secret), "`{secret}` is in the log");
     }

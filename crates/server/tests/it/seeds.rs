@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME, Cast, Challenge, GLOBEX, Person, Recorder, Reply, Setup, TestServer, client, context_for, decode, names, policy,
-    rule,
+    ACME, Cast, Challenge, GLOBEX, Person, Recorder, Reply, Setup, TestServer, client, context_for, decode, names,
+    policy, rule,
 };
 
 /// "Performing the policyauth grant": the initiation, as printed.
@@ -70,10 +70,7 @@ fn is_uuid(value: &Value) {
 fn is_assertion(server: &TestServer, jwt: &str, factor: &str, amr: &[&str], grant: &Value, user: &str) -> String {
     let (header, claims) = decode(jwt);
     assert_eq!(header.to_string(), r#"{"alg":"RS256","kid":"server"}"#);
-    assert_eq!(
-        names(&claims),
-        ["sub", "jti", "iat", "exp", "tenantId", "iss", "aud", "factor", "amr", "grant_id"]
-    );
+    assert_eq!(names(&claims), ["sub", "jti", "iat", "exp", "tenantId", "iss", "aud", "factor", "amr", "grant_id"]);
     let base = server.cast.base;
     assert_eq!(claims["sub"], user);
     is_uuid(&claims["jti"]);
@@ -306,8 +303,7 @@ async fn worked_table(cast: Cast) {
     let mut admins = server.passkey_of(cast.admin.id).await;
     let mut others = server.passkey_of(cast.other.id).await;
     for Row { ip, admin, first } in TABLE {
-        let (person, browser) =
-            if admin { (cast.admin, &mut admins) } else { (cast.other, &mut others) };
+        let (person, browser) = if admin { (cast.admin, &mut admins) } else { (cast.other, &mut others) };
         let reply = server.begin(ip).await;
         is_challenge(&reply, &[first], 1800);
         let grant = reply.json()["grant_id"].clone();

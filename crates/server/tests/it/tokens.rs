@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ACME, GLOBEX, JWT_BEARER, Reply, Setup, TestKey, TestServer, client, decode, names, user, verify};
+use crate::support::{
+    ACME, GLOBEX, JWT_BEARER, Reply, Setup, TestKey, TestServer, client, decode, names, user, verify,
+};
 
 const PREFIXES: [&str; 4] = ["", "/v1.0/endpoint/default", "/oidc/endpoint/default", "/oauth2"];
 
@@ -26,7 +28,10 @@ async fn a_client_has_an_opaque_token_of_its_own_and_nothing_more() {
     assert_eq!(names(&body), ["access_token", "scope", "grant_id", "token_type", "expires_in"]);
     let token = body["access_token"].as_str().unwrap();
     assert!(token.len() == 40 && token.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    assert_eq!((&body["scope"], &body["token_type"], &body["expires_in"]), (&json!(""), &json!("Bearer"), &json!(7200)));
+    assert_eq!(
+        (&body["scope"], &body["token_type"], &body["expires_in"]),
+        (&json!(""), &json!("Bearer"), &json!(7200))
+    );
     let told = introspect_as(&server, "administration", "administration-demo-secret", token).await;
     assert_eq!((&told["active"], &told["sub"]), (&json!(true), &json!("administration")));
     assert_eq!(told["grant_type"], "client_credentials");
@@ -68,10 +73,8 @@ async fn a_signed_token_is_verified_by_another_library_with_the_published_keys()
 
 #[tokio::test]
 async fn scopes_are_those_a_client_may_have_in_the_order_asked() {
-    let key = TestKey::new("k");
     let more = "grant_types = [\"client_credentials\"]\nscopes = [\"reports:read\", \"reports:write\"]";
     let server = Setup::new().add(&client("reports", "s", more)).start().await;
-    drop(key);
     let ask = |scope: &'static str| {
         let server = server.clone();
         async move { credentials(&server, "reports", "s", &[("scope", scope)]).await }
@@ -242,7 +245,8 @@ async fn two_people_of_one_name_are_told_apart_by_realm_and_never_guessed() {
         if let Some(realm) = realm {
             claims["realm"] = json!(realm);
         }
-        let form = [("grant_type", JWT_BEARER.to_owned()), ("scope", "openid".to_owned()), ("assertion", key.sign(&claims))];
+        let form =
+            [("grant_type", JWT_BEARER.to_owned()), ("scope", "openid".to_owned()), ("assertion", key.sign(&claims))];
         server.ask("POST", "/oauth2/token").basic("bearer", "s").form(&form).send()
     };
     for realm in [None, Some("elsewhere")] {
@@ -406,11 +410,12 @@ async fn attack_23_what_ends_a_person_or_a_client_ends_their_tokens() {
             "disabled" => user.active = false,
             "not before" => user.not_before = now,
             _ => {
-                server.change_client(ACME.client, |client| match ended {
-                    "client off" => client.enabled = false,
-                    _ => client.not_before = now,
-                })
-                .await;
+                server
+                    .change_client(ACME.client, |client| match ended {
+                        "client off" => client.enabled = false,
+                        _ => client.not_before = now,
+                    })
+                    .await;
             }
         }
         server.store.commit(&tenant, "test", vec![Change::PutUser(user)]).await.unwrap();
@@ -501,10 +506,7 @@ async fn attack_24_a_client_revokes_its_own_tokens_alone() {
     let server = TestServer::start().await;
     let tokens = server.sign_in_other().await;
     let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
-    for token in [access, refresh, "unknown", ""] {
-        if token.is_empty() {
-            continue;
-        }
+    for token in [access, refresh, "unknown"] {
         revoke_as(&server, "office-only", "office-demo-secret", token).await;
     }
     assert_eq!(server.introspect(access).await["active"], true, "another client's word is not enough");
@@ -515,7 +517,11 @@ async fn attack_24_a_client_revokes_its_own_tokens_alone() {
     let fresh = server.refresh(refresh).await.expect(200);
 
     revoke_as(&server, ACME.client, ACME.secret, text(&fresh, "refresh_token")).await;
-    assert_eq!(server.introspect(text(&fresh, "access_token")).await, json!({ "active": false }), "a refresh token takes all");
+    assert_eq!(
+        server.introspect(text(&fresh, "access_token")).await,
+        json!({ "active": false }),
+        "a refresh token takes all"
+    );
     server.refresh(text(&fresh, "refresh_token")).await.oauth_error(400, "invalid_grant", "CSIAQ0158E ");
     server.get("/oauth2/userinfo", text(&fresh, "access_token")).await.oauth_error(401, "invalid_token", "");
 }
@@ -593,7 +599,9 @@ async fn every_endpoint_that_metadata_names_answers() {
         }
         let mut named = 0;
         for (name, value) in document.as_object().unwrap() {
-            let Some(url) = value.as_str().filter(|_| name.ends_with("_endpoint") || name == "jwks_uri") else { continue };
+            let Some(url) = value.as_str().filter(|_| name.ends_with("_endpoint") || name == "jwks_uri") else {
+                continue;
+            };
             named += 1;
             let path = url.strip_prefix(ACME.base).unwrap_or_else(|| panic!("{name} is at another host: {url}"));
             let method = if name == "jwks_uri" { "GET" } else { "POST" };
@@ -607,7 +615,11 @@ async fn every_endpoint_that_metadata_names_answers() {
             assert!(known.contains(&method.as_str().unwrap()), "{method}");
         }
         for grant in list("grant_types_supported") {
-            let form = [("client_id", "office-only"), ("client_secret", "office-demo-secret"), ("grant_type", grant.as_str().unwrap())];
+            let form = [
+                ("client_id", "office-only"),
+                ("client_secret", "office-demo-secret"),
+                ("grant_type", grant.as_str().unwrap()),
+            ];
             let reply = server.post_form(&format!("{prefix}/token"), &form).await;
             assert_ne!(reply.json()["error"], "unsupported_grant_type", "{grant} is advertised");
         }

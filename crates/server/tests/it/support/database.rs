@@ -10,10 +10,7 @@ pub enum Database {
     /// In a directory of its own, which goes with it.
     Sqlite(tempfile::TempDir),
     /// On the server that `COUNTERSIGN_TEST_POSTGRES` names.
-    Postgres {
-        base: String,
-        name: String,
-    },
+    Postgres { base: String, name: String },
 }
 
 impl Database {

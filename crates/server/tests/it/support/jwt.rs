@@ -35,7 +35,8 @@ impl TestKey {
 
     /// The `jwks` of a client or issuer in a tenant file.
     pub fn toml(&self) -> String {
-        let fields: Vec<String> = self.jwk().as_object().unwrap().iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let fields: Vec<String> =
+            self.jwk().as_object().unwrap().iter().map(|(name, value)| format!("{name} = {value}")).collect();
         format!("{{ keys = [{{ {} }}] }}", fields.join(", "))
     }
 

@@ -1,14 +1,14 @@
 //! A server in process: real store, real router, a clock that stands still, mail that can be read.
 
+#[path = "../../webauthn/browser.rs"]
+#[allow(dead_code)]
+pub mod browser;
 mod database;
 mod flow;
 mod http;
 mod jwt;
 mod recorder;
 mod sections;
-#[path = "../../webauthn/browser.rs"]
-#[allow(dead_code)]
-pub mod browser;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -27,10 +27,10 @@ use countersign::jobs::outbox::Worker;
 use countersign::keys::MasterKey;
 use countersign::metrics::Metrics;
 use countersign::outbound::Outbound;
+use countersign::router;
 use countersign::secret::Secret;
 use countersign::tenant_file::{KeyPart, TenantFile, apply, load_text};
 use countersign::world::World;
-use countersign::router;
 use protocol::records::{Seconds, SigningAlg, TenantId};
 use serde_json::Value;
 use store::Store;
@@ -133,12 +133,21 @@ fn swap(text: &str, from: &str, to: &str) -> String {
 impl Setup {
     /// Both demonstration tenants under hosts of the tests'.
     pub fn new() -> Self {
-        let first = swap(DEMO, r#"urls = ["http://127.0.0.1:8400", "http://localhost:8400"]"#, &urls(&[ACME.base, "https://alias.example.test"]));
+        let first = swap(
+            DEMO,
+            r#"urls = ["http://127.0.0.1:8400", "http://localhost:8400"]"#,
+            &urls(&[ACME.base, "https://alias.example.test"]),
+        );
         let first = swap(&first, r#"rp_id = "localhost""#, r#"rp_id = "example.test""#);
-        let first = swap(&first, r#"origins = ["http://localhost:8400", "http://localhost:8401"]"#, r#"origins = ["https://app.example.test"]"#);
+        let first = swap(
+            &first,
+            r#"origins = ["http://localhost:8400", "http://localhost:8401"]"#,
+            r#"origins = ["https://app.example.test"]"#,
+        );
         let second = swap(SECOND, r#"urls = ["http://second.localhost:8400"]"#, &urls(&[GLOBEX.base]));
         let second = swap(&second, r#"rp_id = "second.localhost""#, r#"rp_id = "globex.test""#);
-        let second = swap(&second, r#"origins = ["http://second.localhost:8400"]"#, r#"origins = ["https://app.globex.test"]"#);
+        let second =
+            swap(&second, r#"origins = ["http://second.localhost:8400"]"#, r#"origins = ["https://app.globex.test"]"#);
         Self { first, second, dev: false }
     }
 
