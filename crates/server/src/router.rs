@@ -1,9 +1,8 @@
 //! The whole URL surface on one screen, and which of it is open to strangers.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -46,8 +45,7 @@ pub fn build(app: App) -> Router {
     if app.dev {
         router = router.route("/dev/outbox", get(dev::outbox));
     }
-    let router = router.fallback(not_found).method_not_allowed_fallback(wrong_method);
-    router.layer(middleware::from_fn(readable)).with_state(app)
+    router.fallback(not_found).method_not_allowed_fallback(wrong_method).with_state(app)
 }
 
 /// The paths of all routes, for labels of metrics.
@@ -64,15 +62,6 @@ pub fn paths() -> Vec<&'static str> {
     all.extend(policyauth::PATHS);
     all.extend(policyauth::vault::PATHS);
     all
-}
-
-/// A path that is no UTF-8 names nothing, and no handler need wonder about it.
-async fn readable(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if path.contains('%') && percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
-        return reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path");
-    }
-    next.run(request).await
 }
 
 async fn not_found(State(_): State<App>) -> Response {
