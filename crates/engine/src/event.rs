@@ -1,9 +1,9 @@
 //! What goes into the engine and what comes out of it.
 
+use crate::FactorKind;
 use crate::facts::Facts;
 use crate::policy::{Contact, DecisionRecord, Policy};
 use crate::sign_in::{Proof, Refusal, SignIn, Timestamp};
-use crate::FactorKind;
 
 /// What a sign-in begins with.
 #[derive(Debug)]

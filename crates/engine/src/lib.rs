@@ -5,8 +5,8 @@
 //! spelled on a wire.
 
 mod event;
-pub mod facts;
 mod factor;
+pub mod facts;
 mod machine;
 pub mod policy;
 mod sign_in;

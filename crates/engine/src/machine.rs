@@ -1,10 +1,10 @@
 //! The state machine: what each event does at each stage.
 
+use crate::FactorKind;
 use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdict, Who};
 use crate::facts::Facts;
 use crate::policy::{Contact, Outcome, Policy, decide, outstanding};
 use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
-use crate::FactorKind;
 
 /// Challenges that may be in flight in one step; older ones are withdrawn.
 const MAX_IN_FLIGHT: usize = 8;
@@ -94,11 +94,7 @@ fn take_open(stage: Stage) -> Result<(Open, Vec<Issued>), NotNow> {
 }
 
 fn allowed(open: &Open, kind: FactorKind) -> Result<(), NotNow> {
-    if open.any_of().contains(&kind) {
-        Ok(())
-    } else {
-        Err(NotNow::NotAllowed { any_of: open.any_of().to_vec() })
-    }
+    if open.any_of().contains(&kind) { Ok(()) } else { Err(NotNow::NotAllowed { any_of: open.any_of().to_vec() }) }
 }
 
 fn same_person(subject: Option<&String>, who: &Who) -> Result<(), NotNow> {
@@ -109,12 +105,7 @@ fn same_person(subject: Option<&String>, who: &Who) -> Result<(), NotNow> {
     }
 }
 
-fn issue(
-    mut sign_in: SignIn,
-    kind: FactorKind,
-    enrolment: Option<String>,
-    who: Option<Who>,
-) -> Result<Step, NotNow> {
+fn issue(mut sign_in: SignIn, kind: FactorKind, enrolment: Option<String>, who: Option<Who>) -> Result<Step, NotNow> {
     let (open, mut in_flight) = take_open(sign_in.stage)?;
     allowed(&open, kind)?;
     if !kind.needs_challenge() {
@@ -216,12 +207,9 @@ fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, Not
         (Verdict::Passed { receipt, user_verified }, Some(subject)) => {
             let first = sign_in.subject.is_none() && sign_in.proofs.is_empty();
             let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first };
-            let effects = vec![
-                Effect::Clear { subject: subject.clone(), kind },
-                Effect::CancelChallenges { enrolment: None },
-            ];
-            let prompt =
-                Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
+            let effects =
+                vec![Effect::Clear { subject: subject.clone(), kind }, Effect::CancelChallenges { enrolment: None }];
+            let prompt = Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
             Ok(show(sign_in, Stage::Proven { open, proof, subject, receipt }, prompt, effects))
         }
         // A stranger can only fail, whatever the check says, and it counts like any other failure.

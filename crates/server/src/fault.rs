@@ -4,6 +4,8 @@
 
 use std::error::Error;
 
+use crate::listen::RequestId;
+
 /// A bug or an outage.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -37,7 +39,9 @@ impl Fault {
             chain.push_str(&error.to_string());
             next = error.source();
         }
-        tracing::error!(what = self.what, cause = chain, "fault");
+        // The name its answer carries in `X-Request-Id`.
+        let request = crate::listen::current_request();
+        tracing::error!(request = request.as_ref().map(RequestId::as_str), what = self.what, cause = chain, "fault");
     }
 }
 

@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
 use protocol::jwk::JwkSet;
 use protocol::records::Seconds;
+use quick_cache::sync::Cache;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url};
 use serde_json::Value;
@@ -100,8 +100,7 @@ impl Outbound {
         if let Some(path) = &config.ca {
             let unusable = |source| OutboundError::Certificates { path: path.display().to_string(), source };
             let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.into()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.into()))?;
             for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
             }
@@ -142,7 +141,8 @@ impl Outbound {
     fn admit(&self, url: &str) -> Result<Url, FetchError> {
         let url = Url::parse(url).map_err(|_| FetchError::NotAllowed)?;
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-        let plain = url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && !host.is_empty();
+        let plain =
+            url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && !host.is_empty();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         let inside = address.is_some_and(|address| !is_public(address)) && !self.allowed.contains(&host);
         if plain && !inside { Ok(url) } else { Err(FetchError::NotAllowed) }

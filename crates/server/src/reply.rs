@@ -75,7 +75,10 @@ pub fn oauth(status: StatusCode, code: OAuthCode, description: &str) -> Response
 pub fn fault(fault: &Fault) -> Response {
     fault.log();
     let (status, code) = fault_status(fault);
-    retry_after(oauth(status, code, "CSIAQ9998E the server could not complete the request"), fault.unavailable.then_some(1))
+    retry_after(
+        oauth(status, code, "CSIAQ9998E the server could not complete the request"),
+        fault.unavailable.then_some(1),
+    )
 }
 
 /// The status and code of a fault.

@@ -205,3 +205,61 @@ fn traces_go_to_a_collector_where_the_build_can_send_them() {
         assert!(told.contains("is not the URL of a collector; write it as"), "{told}");
     }
 }
+
+/// What docs/operations.md says of a key: its name, its variable, and its default where that is a value.
+fn documented() -> Vec<(String, String, Option<String>)> {
+    let text = include_str!("../../../docs/operations.md");
+    let value = |cell: &str| cell.trim().strip_prefix('`').and_then(|rest| rest.strip_suffix('`')).map(str::to_owned);
+    text.lines()
+        .filter(|line| line.contains("| `COUNTERSIGN__"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').collect();
+            (value(cells[1]).unwrap(), value(cells[2]).unwrap(), value(cells[3]))
+        })
+        .collect()
+}
+
+#[test]
+fn the_documented_keys_are_those_there_are() {
+    let listed = |text: &str, what: &str| {
+        let told = told(text, &[]);
+        let (_, list) = told.split_once(what).unwrap_or_else(|| panic!("{told}"));
+        list.lines().next().unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut keys = Vec::new();
+    for section in listed(&format!("{LEAST}[qqqqqqqqqqqqqqqqqqqqqqqqqqqqq]\nx = 1\n"), "the sections are ") {
+        // The name of no key, and like none.
+        let text = format!("{section}.qqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1\n{LEAST}");
+        let text = match section.as_str() {
+            "database" => LEAST.replace("[keys]", "qqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1\n[keys]"),
+            "keys" => format!("{LEAST}qqqqqqqqqqqqqqqqqqqqqqqqqqqqq = 1\n"),
+            _ => text,
+        };
+        keys.extend(listed(&text, "the keys there are "));
+    }
+    let mut documented: Vec<String> = documented().into_iter().map(|(key, _, _)| key).collect();
+    keys.sort();
+    documented.sort();
+    assert_eq!(documented, keys);
+}
+
+#[test]
+fn the_documented_variables_and_defaults_are_true() {
+    // With these every section is there, so that every default shows.
+    let base = [
+        ("COUNTERSIGN__DATABASE__URL", "postgres://countersign@db.test/countersign"),
+        ("COUNTERSIGN__MAIL__SMTP", "smtp.test"),
+        ("COUNTERSIGN__MAIL__FROM", "no-reply@example.test"),
+    ];
+    let without = format!("{:?}", parse(LEAST, &base).unwrap());
+    let mut values = 0;
+    for (key, variable, default) in documented() {
+        assert_eq!(variable, format!("COUNTERSIGN__{}", key.to_uppercase().replace('.', "__")));
+        if let Some(default) = default {
+            let with = parse(LEAST, &[&base[..], &[(&variable, &default)]].concat()).unwrap();
+            assert_eq!(format!("{with:?}"), without, "{key}");
+            values += 1;
+        }
+    }
+    assert!(values > 15, "{values}");
+}

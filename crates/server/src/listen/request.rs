@@ -253,3 +253,31 @@ impl Logged {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::{Log, LogFormat};
+    use crate::fault::Fault;
+    use std::io::{Read as _, Seek as _};
+
+    #[test]
+    fn a_fault_is_told_under_the_name_of_its_request() {
+        let mut file = tempfile::tempfile().unwrap();
+        let writer = Arc::new(file.try_clone().unwrap());
+        let log = Log { format: LogFormat::Json, level: "info".to_owned() };
+        let subscriber = crate::logging::subscriber(&log, move || Arc::clone(&writer)).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let fault = Fault::internal("what", std::io::Error::other("why"));
+            CURRENT.sync_scope(RequestId(*b"0123456789abcdef"), || fault.log());
+            fault.log();
+        });
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["request"], &lines[0]["cause"]), (&"0123456789abcdef".into(), &"why".into()));
+        assert!(lines[1].get("request").is_none(), "a job has none");
+    }
+}

@@ -56,12 +56,7 @@ pub fn may_call_from(client: &Client, call: &Call) -> bool {
         })
 }
 
-async fn by_secret(
-    app: &App,
-    call: &Call,
-    pairs: Vec<Pair>,
-    method: ClientAuthMethod,
-) -> Result<Arc<Client>, Refused> {
+async fn by_secret(app: &App, call: &Call, pairs: Vec<Pair>, method: ClientAuthMethod) -> Result<Arc<Client>, Refused> {
     let mut worked = false;
     for pair in pairs {
         let Some(client) = find(call, &pair.id) else { continue };
@@ -102,7 +97,8 @@ async fn by_assertion(app: &App, call: &Call, sent: Option<String>, jwt: &str) -
         return Err(refuse());
     }
     let keys = keys_of_client(app, &client).await.map_err(|_| refuse())?;
-    let claims = protocol::jwt::verify_peeked(peeked, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?.claims;
+    let claims =
+        protocol::jwt::verify_peeked(peeked, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?.claims;
     let audiences = accepted_audiences(call);
     let rules = AssertionRules {
         client_id: client.id.as_str(),

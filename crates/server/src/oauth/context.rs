@@ -48,8 +48,7 @@ pub fn read(form: &Form) -> Result<Option<Context>, Rejection> {
 /// # Errors
 /// One of them is missing.
 pub fn require_members(context: &Context) -> Result<(), Rejection> {
-    let members =
-        [("sessionId", &context.session_id), ("ipAddress", &context.ip), ("userAgent", &context.user_agent)];
+    let members = [("sessionId", &context.session_id), ("ipAddress", &context.ip), ("userAgent", &context.user_agent)];
     match members.iter().find(|(_, value)| value.is_none()) {
         Some((name, _)) => Err(Rejection::invalid_request(format!("member `{name}` of `context` is missing"))),
         None => Ok(()),

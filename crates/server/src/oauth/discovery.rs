@@ -37,8 +37,7 @@ pub async fn metadata_of_path(State(app): State<App>, Path(issuer): Path<String>
 const ENDPOINTS: [Endpoint; 5] =
     [Endpoint::Token, Endpoint::Introspect, Endpoint::Revoke, Endpoint::Userinfo, Endpoint::Jwks];
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-const ASSERTION_ALGS: [&str; 9] =
-    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+const ASSERTION_ALGS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 const SCOPES: [&str; 5] = ["openid", "profile", "email", "phone", "address"];
 
 fn describe(app: &App, call: &Call, prefix: Prefix) -> Response {

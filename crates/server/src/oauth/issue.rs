@@ -169,7 +169,11 @@ async fn access(
             let claims = claims::AccessToken {
                 iss: &detail.issuer,
                 sub: subject,
-                aud: if audience.is_empty() { vec![client.id.as_str()] } else { audience.iter().map(String::as_str).collect() },
+                aud: if audience.is_empty() {
+                    vec![client.id.as_str()]
+                } else {
+                    audience.iter().map(String::as_str).collect()
+                },
                 exp: expires,
                 iat: at,
                 jti: &jti,

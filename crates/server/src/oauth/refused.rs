@@ -81,7 +81,11 @@ impl From<Failure> for Refused {
     /// At the token endpoint whatever does not fit the sign-in is an unusable assertion or token.
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NotNow(_) | Failure::Stale | Failure::Wrong(_) | Failure::TooManyMessages | Failure::Unusable(_) => {
+            Failure::NotNow(_)
+            | Failure::Stale
+            | Failure::Wrong(_)
+            | Failure::TooManyMessages
+            | Failure::Unusable(_) => {
                 Self::Rejected(Rejection::invalid_grant("the sign-in cannot be continued with what was presented"))
             }
             Failure::Busy(busy) => Self::Busy(busy),

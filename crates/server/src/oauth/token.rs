@@ -115,7 +115,9 @@ async fn exchange(app: &App, call: &Call) -> Result<(Grant, Answer), Refused> {
         return Err(Rejection::new(OAuthCode::UnsupportedGrantType, "the grant type is not supported").into());
     };
     if !grant.allowed_to(&client) {
-        return Err(Rejection::new(OAuthCode::UnauthorizedClient, "the grant type is not enabled for this client").into());
+        return Err(
+            Rejection::new(OAuthCode::UnauthorizedClient, "the grant type is not enabled for this client").into()
+        );
     }
     let request = TokenRequest { app, call, form: &form, client, presenter };
     Ok((grant, grants::exchange(grant, &request).await?))

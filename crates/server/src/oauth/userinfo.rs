@@ -41,7 +41,9 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
     let Some((row, user)) = introspect::access(app, call, token).await? else {
         let pending = (SignIns { app, tenant: &call.tenant }).by_handle(token).await?;
         return Ok(match pending {
-            Some(_) => refuse(StatusCode::FORBIDDEN, OAuthCode::InsufficientScope, "the token only continues a sign-in"),
+            Some(_) => {
+                refuse(StatusCode::FORBIDDEN, OAuthCode::InsufficientScope, "the token only continues a sign-in")
+            }
             None => refuse(StatusCode::UNAUTHORIZED, OAuthCode::InvalidToken, "the token is not valid"),
         });
     };

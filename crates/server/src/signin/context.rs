@@ -70,9 +70,11 @@ pub fn gather(
     }
     if let Some(context) = context.filter(|_| believed) {
         facts.context = context.members.clone();
-        for (name, value) in
-            [("sessionId", &context.session_id), ("userAgent", &context.user_agent), ("evaluationContext", &context.stage)]
-        {
+        for (name, value) in [
+            ("sessionId", &context.session_id),
+            ("userAgent", &context.user_agent),
+            ("evaluationContext", &context.stage),
+        ] {
             if let Some(value) = value {
                 facts.context.insert(name.to_owned(), vec![value.clone()]);
             }

@@ -75,6 +75,16 @@ fn operators_are_told_of_requests_commits_and_grants() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+    let mut told: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    // Nothing was sent, so nothing is told of it.
+    told.push("countersign_deliveries");
+    told.sort_unstable();
+    told.dedup();
+    let rows = include_str!("../../../../docs/operations.md").lines();
+    let mut documented: Vec<&str> =
+        rows.filter(|row| row.starts_with("| `countersign_")).map(|row| row.split('`').nth(1).unwrap()).collect();
+    documented.sort_unstable();
+    assert_eq!(told, documented);
     assert_eq!(get(server.address(), "/metrics").0, 404, "not on the listener for everybody");
     server.kill();
 }

@@ -434,6 +434,61 @@ async fn attack_23_what_ends_a_person_or_a_client_ends_their_tokens() {
 }
 
 #[tokio::test]
+async fn attack_23_a_password_reset_ends_what_the_old_one_began() {
+    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"resetPasswordAnyUser\"]";
+    let server = Setup::new().add(&client("helpdesk", "s", more)).start().await;
+    let tokens = server.sign_in_other().await;
+    let first = server.begin_inside().await;
+    let other = ACME.other;
+    let proved = server.password(&first.token, other.username, other.password).await.expect(200);
+    server.world.advance(1);
+    let path = format!("/v1.0/authnmethods/password/{}/reset", ACME.source);
+    let body = json!({ "username": other.username, "newPassword": "a-new-password-1" });
+    server.json("POST", &path, &server.token_of("helpdesk", "s").await, &body).await.expect(200);
+
+    assert_eq!(server.introspect(text(&tokens, "access_token")).await, json!({ "active": false }));
+    server.refresh(text(&tokens, "refresh_token")).await.oauth_error(400, "invalid_grant", "CSIAQ");
+    server.get("/oauth2/userinfo", text(&tokens, "access_token")).await.oauth_error(401, "invalid_token", "");
+    // What was proved with the old password and not yet presented is worth nothing either.
+    let presented = server.present(text(&proved, "assertion")).await;
+    assert!(presented.status.is_client_error(), "{}", presented.text());
+    let again = server.begin_inside().await;
+    server.password(&again.token, other.username, other.password).await.factor_error(400, "CSIBH0044E");
+    let proved = server.password(&again.token, other.username, "a-new-password-1").await.expect(200);
+    let fresh = server.present(text(&proved, "assertion")).await.expect(200);
+    assert_eq!(server.introspect(text(&fresh, "access_token")).await["active"], true);
+}
+
+#[tokio::test]
+async fn signed_access_tokens_die_with_their_grant() {
+    let more = r#"grant_types = ["policyauth", "refresh_token"]
+policy = 420017
+policy_grants = { policyauth = true }
+access_token_format = "jwt"
+access_token_alg = "RS256""#;
+    let mut server = Setup::new().add(&client("signed", "s", more)).start().await;
+    server.cast = crate::support::Cast { client: "signed", secret: "s", ..ACME };
+    let first = server.sign_in_other().await;
+    let claims = decode(text(&first, "access_token")).1;
+    assert_eq!((&claims["sub"], &claims["client_id"]), (&json!(ACME.other.id), &json!("signed")));
+    server.get("/oauth2/userinfo", text(&first, "access_token")).await.expect(200);
+    let second = server.refresh(text(&first, "refresh_token")).await.expect(200);
+    let again = server.refresh(text(&first, "refresh_token")).await.expect(200);
+    let jti = |tokens: &Value| decode(text(tokens, "access_token")).1["jti"].clone();
+    assert_eq!(jti(&second), jti(&again), "the same answer again");
+    assert_ne!(jti(&second), jti(&first));
+    server.world.advance(10);
+    server.refresh(text(&first, "refresh_token")).await.oauth_error(400, "invalid_grant", "CSIAQ0158E ");
+    for tokens in [&first, &second] {
+        assert_eq!(server.introspect(text(tokens, "access_token")).await, json!({ "active": false }));
+        server.get("/oauth2/userinfo", text(tokens, "access_token")).await.oauth_error(401, "invalid_token", "");
+    }
+    server.world.advance(1);
+    let fresh = server.sign_in_other().await;
+    assert_eq!(server.introspect(text(&fresh, "access_token")).await["active"], true, "another grant is not concerned");
+}
+
+#[tokio::test]
 async fn a_client_without_rotation_keeps_its_refresh_token_and_its_end() {
     let more = r#"grant_types = ["policyauth", "refresh_token"]
 policy = 420017

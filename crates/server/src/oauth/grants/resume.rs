@@ -151,7 +151,8 @@ pub fn authorization_details(form: &Form) -> Result<Option<serde_json::Value>, R
     let Some(text) = form.one("authorization_details")? else { return Ok(None) };
     let malformed = || Rejection::invalid_request("`authorization_details` is not an array of objects with a `type`");
     let value = protocol::json::parse(text.as_bytes(), protocol::json::USUAL).map_err(|_| malformed())?;
-    let fits = value.as_array().is_some_and(|list| list.iter().all(|one| one.get("type").is_some_and(|t| t.is_string())));
+    let fits =
+        value.as_array().is_some_and(|list| list.iter().all(|one| one.get("type").is_some_and(|t| t.is_string())));
     if fits { Ok(Some(value)) } else { Err(malformed()) }
 }
 
