@@ -233,6 +233,8 @@ fn grant(world: &World, tenant: &TenantId) -> Grant {
             grant_type: "refresh_token".to_owned(),
             amr: vec!["password".to_owned()],
             issuer: "http://127.0.0.1:8400/oidc/endpoint/default".to_owned(),
+            // In place of the proofs and claims that a real one holds.
+            seed: "x".repeat(600),
             ..GrantDetail::default()
         },
         refresh: Some(digest(world)),

@@ -66,8 +66,8 @@ fn numbers(found: &serde_json::Value) -> Vec<(String, f64)> {
     members.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
 }
 
-/// Microseconds an empty request costs. The smaller of the time it takes and the processor time it uses, so that a
-/// generator at its own limit does not lower the ceiling.
+/// Microseconds an empty request costs. The smaller of the time it takes (without what others took of the core) and the
+/// processor time it uses, so that a generator at its own limit does not lower the ceiling.
 fn empty_handler(programs: &Programs, directory: &Path, connections: usize, time: Duration) -> Outcome<f64> {
     let address = SocketAddr::from(([127, 0, 0, 1], machine::free_port()?));
     let mut command = pinned(&programs.empty_handler);
@@ -78,7 +78,8 @@ fn empty_handler(programs: &Programs, directory: &Path, connections: usize, time
     let found = load::run(address, scripts, WARM_UP, time, || server.usage())?;
     server.stop();
     let operations = found.operations as f64;
-    Ok((found.seconds * 1e6 / operations).min(found.used.server * 1e6 / operations))
+    let free = found.seconds - found.taken_by_others();
+    Ok(free.min(found.used.server) * 1e6 / operations)
 }
 
 /// The value in the middle.

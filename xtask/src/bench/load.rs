@@ -36,6 +36,13 @@ pub struct Measured {
     pub used: Usage,
 }
 
+impl Measured {
+    /// Seconds the server could not have had, because others used its core.
+    pub fn taken_by_others(&self) -> f64 {
+        (self.used.core - self.used.server).clamp(0.0, 0.99 * self.seconds)
+    }
+}
+
 /// Seconds of processor time, since some beginning.
 #[derive(Clone, Copy, Default)]
 pub struct Usage {

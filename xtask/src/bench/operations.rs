@@ -92,6 +92,8 @@ pub const OPERATIONS: &[Operation] = &[
 pub struct Sample {
     /// Operations a second.
     pub rate: f64,
+    /// Operations a second of the core that others left to the server.
+    pub free_rate: f64,
     /// Milliseconds half of them stay below.
     pub p50: f64,
     /// Milliseconds all but one in a hundred stay below.
@@ -123,12 +125,14 @@ pub fn measure(
     let scripts = prepare(operation, server.address, time)?;
     let found = load::run(server.address, scripts, WARM_UP, time, || server.usage())?;
     let operations = found.operations as f64;
+    let others = found.taken_by_others();
     let sample = Sample {
         rate: operations / found.seconds,
+        free_rate: operations / (found.seconds - others),
         p50: found.latencies.quantile_ms(0.5),
         p99: found.latencies.quantile_ms(0.99),
         cpu: found.used.server * 1e6 / operations,
-        others: ((found.used.core - found.used.server) / found.seconds).max(0.0),
+        others: others / found.seconds,
         memory: server.peak_memory(),
     };
     server.stop();

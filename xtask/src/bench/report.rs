@@ -24,6 +24,7 @@ struct Row<'a> {
     rate: f64,
     lowest: f64,
     highest: f64,
+    free_rate: f64,
     p50: f64,
     p99: f64,
     cpu: f64,
@@ -42,6 +43,7 @@ impl<'a> Row<'a> {
             rate: median(&rates),
             lowest: rates.iter().copied().fold(f64::INFINITY, f64::min),
             highest: rates.iter().copied().fold(0.0, f64::max),
+            free_rate: median(&of(|sample| sample.free_rate)),
             p50: median(&of(|sample| sample.p50)),
             p99: median(&of(|sample| sample.p99)),
             cpu: median(&of(|sample| sample.cpu)),
@@ -52,7 +54,7 @@ impl<'a> Row<'a> {
     }
 
     fn ratio(&self) -> f64 {
-        self.rate / self.ceiling
+        self.free_rate / self.ceiling
     }
 }
 
