@@ -1,7 +1,7 @@
 //! `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`: the presentation of a factor assertion of ours (vendor page
 //! §2.5), or an ordinary assertion of a trusted issuer (RFC 7523, vendor page §4.6).
 
-use engine::{Prior, Proof, Refusal};
+use engine::{Prior, Proof, Refusal, Stage};
 use protocol::client_auth::audience_is_within;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{GrantId, TrustedIssuer, User, UserId};
@@ -20,7 +20,7 @@ use crate::keys_of::keys_of_issuer;
 use crate::signin::applied;
 use crate::signin::context::gather;
 use crate::signin::stored::Resume;
-use crate::signin::{Begin, SignIns};
+use crate::signin::{Begin, Flow, SignIns};
 
 /// The longest an outside assertion may still run.
 const LONGEST_LIFE: i64 = 3600;
@@ -88,6 +88,9 @@ async fn present(
     // What was sent before is meant where nothing is sent now.
     let context = context::read(form)?.or_else(|| flow.stored.resume.context.clone());
     let user = person::find(app, call, &assertion.subject).await?.ok_or_else(unusable)?;
+    if rests_on(&flow).is_some_and(|at| at < user.not_before.max(client.not_before)) {
+        return Err(unusable());
+    }
     if !resume::entitled(client, &user) {
         let next = sign_ins.refuse(flow, Refusal::NotEntitled).await?;
         return resume::answer(request, next).await;
@@ -107,6 +110,14 @@ async fn present(
     let after = pinned.as_deref().map(|policy| applied::for_stage(&call.tenant, policy, stage));
     let next = sign_ins.proceed(flow, &assertion.receipt, after, &facts).await?;
     resume::answer(request, next).await
+}
+
+/// The earliest moment of what this sign-in rests on: a proof, presented or about to be, or an issuer's word at its begin.
+/// What was proved before a person was cut off counts no more.
+fn rests_on(flow: &Flow) -> Option<i64> {
+    let pending = if let Stage::Proven { proof, .. } = &flow.stored.state.stage { Some(proof.at) } else { None };
+    let vouched = (flow.stored.resume.grant_type == "jwt-bearer").then_some(flow.stored.resume.began);
+    flow.stored.state.proofs.iter().map(|proof| proof.at).chain(pending).chain(vouched).min()
 }
 
 /// An assertion of a trusted issuer begins a grant of its own.
