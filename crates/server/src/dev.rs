@@ -16,6 +16,10 @@ pub struct Wanted {
 
 /// What was sent, oldest first, as a JSON array of `{channel, to, code, text, time}`.
 pub async fn outbox(State(app): State<App>, Query(wanted): Query<Wanted>) -> Response {
+    // What was accepted a moment ago is to be seen here, not a moment later.
+    if let Err(error) = crate::jobs::worker(&app).pass().await {
+        return reply::fault(&error.into());
+    }
     match app.delivery.dev_outbox() {
         Some(outbox) => reply::json(StatusCode::OK, &outbox.list(wanted.to.as_deref())),
         None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),

@@ -21,15 +21,19 @@ const KEEP_RECORDS: i64 = 90 * 86_400;
 /// Starts every job. They end when the set is dropped.
 pub fn start(app: &App) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    let worker = outbox::Worker {
-        store: app.store.clone(),
-        delivery: std::sync::Arc::clone(&app.delivery),
-        world: app.world.clone(),
-    };
-    jobs.spawn(worker.run(std::future::pending()));
+    jobs.spawn(worker(app).run(std::future::pending()));
     jobs.spawn(follow(app.clone()));
     jobs.spawn(sweep(app.clone()));
     jobs
+}
+
+/// What works off the outbox of this process.
+pub fn worker(app: &App) -> outbox::Worker {
+    outbox::Worker {
+        store: app.store.clone(),
+        delivery: std::sync::Arc::clone(&app.delivery),
+        world: app.world.clone(),
+    }
 }
 
 /// Follows changes that other processes make to the directory.
