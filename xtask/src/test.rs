@@ -34,9 +34,19 @@ pub fn run() -> Outcome {
     steps.try_out("tests", || run_tests(&postgres, &sink, &mut summary));
     let seconds = begun.elapsed().as_secs_f64();
     steps.try_out("the feature `otel`", || {
-        let lints = ["clippy", "-p", "countersign", "--all-targets", "--features", "otel", "--locked", "--", "-D", "warnings"];
+        let lints =
+            ["clippy", "-p", "countersign", "--all-targets", "--features", "otel", "--locked", "--", "-D", "warnings"];
         succeed(machine::cargo().args(lints))?;
-        succeed(machine::cargo().args(["test", "-p", "countersign", "--features", "otel", "--locked", "--test", "traces"]))
+        succeed(machine::cargo().args([
+            "test",
+            "-p",
+            "countersign",
+            "--features",
+            "otel",
+            "--locked",
+            "--test",
+            "traces",
+        ]))
     });
     steps.try_out("the walk of the README", walk::run);
     drop((postgres, sink));
