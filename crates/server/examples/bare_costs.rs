@@ -1,9 +1,9 @@
 //! What the parts of a request cost on their own, with the server's own code: signing, hashing, durable commits. The
-//! benchmark adds them up to ceilings. Prints one JSON object: microseconds of one core each.
+//! benchmark adds them up to ceilings. Prints the microseconds of one core that one of them takes.
 //!
-//! `bare_costs sign` · `bare_costs hash` · `bare_costs store DIRECTORY TASKS SECONDS` · `bare_costs prepare PASSWORD SECRET`
+//! `bare_costs sign ALGORITHM` · `bare_costs hash` · `bare_costs store KIND DIRECTORY TASKS` ·
+//! `bare_costs prepare PASSWORD SECRET`
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::rc::Rc;
@@ -25,66 +25,43 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_millis(500);
+/// Long enough to hold hundreds of the kernel's ticks of processor time, short enough to be repeated beside everything.
+const TIME: Duration = Duration::from_millis(1500);
+const USAGE: &str = "usage: bare_costs sign ALGORITHM | hash | store KIND DIRECTORY TASKS | prepare PASSWORD SECRET";
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let found = match words.as_slice() {
-        ["sign"] => sign()?,
+        ["sign", algorithm] => sign(algorithm)?,
         ["hash"] => hash()?,
-        ["store", directory, tasks, seconds] => {
-            let seconds = Duration::from_secs(seconds.parse()?);
-            listen::runtime(1)?.block_on(commits(Path::new(directory), tasks.parse()?, seconds))?
+        ["store", kind, directory, tasks] => {
+            listen::runtime(1)?.block_on(commits(Kind::named(kind)?, Path::new(directory), tasks.parse()?))?
         }
         ["prepare", password, secret] => prepare(password, secret)?,
-        _ => {
-            return Err(
-                "usage: bare_costs sign | hash | store DIRECTORY TASKS SECONDS | prepare PASSWORD SECRET".into()
-            );
-        }
+        _ => return Err(USAGE.into()),
     };
     println!("{found}");
     Ok(())
 }
 
-/// One signed access token with every algorithm, in turns; the median of the rounds.
-fn sign() -> Outcome<Value> {
+/// One signed access token.
+fn sign(algorithm: &str) -> Outcome<Value> {
     let (world, master, tenant) = (World::real(), MasterKey::generate(), TenantId::from("bench"));
     let now = world.now();
-    let algorithms = [
-        ("RS256", SigningAlg::Rs256),
-        ("PS256", SigningAlg::Ps256),
-        ("ES256", SigningAlg::Es256),
-        ("EdDSA", SigningAlg::EdDsa),
-    ];
-    let mut records = Vec::new();
-    for (_, alg) in algorithms {
-        records.push(generate(&master, &tenant, alg, None, now)?);
+    let alg: SigningAlg = serde_json::from_value(json!(algorithm))?;
+    let keys = KeyRing::open(&[generate(&master, &tenant, alg, None, now)?], &master, &tenant)?;
+    let span = Span::start();
+    let mut signed = 0_u32;
+    while span.watch.elapsed() < TIME {
+        let claims = json!({
+            "iss": "http://127.0.0.1:8400/oidc/endpoint/default", "sub": "bench-service", "aud": "bench-service",
+            "client_id": "bench-service", "scope": "read write", "jti": world.uuid(), "iat": now, "exp": now + 7200,
+        });
+        std::hint::black_box(keys.sign(Sign::With(alg), Typ::AccessToken, &claims, now)?);
+        signed += 1;
     }
-    let keys = KeyRing::open(&records, &master, &tenant)?;
-    let mut costs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        for (name, alg) in algorithms {
-            let span = Span::start();
-            let mut signed = 0_u32;
-            while span.watch.elapsed() < ROUND {
-                let claims = json!({
-                    "iss": "http://127.0.0.1:8400/oidc/endpoint/default", "sub": "bench-service", "aud": "bench-service",
-                    "client_id": "bench-service", "scope": "read write", "jti": world.uuid(), "iat": now, "exp": now + 7200,
-                });
-                std::hint::black_box(keys.sign(Sign::With(alg), Typ::AccessToken, &claims, now)?);
-                signed += 1;
-            }
-            costs.entry(name).or_default().push(span.micros() / f64::from(signed));
-        }
-    }
-    Ok(costs
-        .into_iter()
-        .map(|(name, costs)| (name.to_owned(), json!(median(costs))))
-        .collect::<serde_json::Map<_, _>>()
-        .into())
+    Ok(json!(span.micros() / f64::from(signed)))
 }
 
 /// One password verified at the default cost, on one lane that never waits for work.
@@ -92,53 +69,45 @@ fn hash() -> Outcome<Value> {
     listen::runtime(1)?.block_on(async {
         let hashing = Hashing::start(Cost { lanes: 1, ..Cost::default() })?;
         let phc = hashing.hash(Secret::from("a password of usual length")).await?;
-        let mut costs = Vec::new();
-        for _ in 0..ROUNDS {
-            let span = Span::start();
-            let mut verified = 0_u32;
-            while span.watch.elapsed() < 3 * ROUND {
-                let attempt = || hashing.verify(&phc, Secret::from("a password of usual length"));
-                let (one, other) = tokio::join!(attempt(), attempt());
-                if !(one? && other?) {
-                    return Err("the password does not verify against its own hash".into());
-                }
-                verified += 2;
+        let span = Span::start();
+        let mut verified = 0_u32;
+        while span.watch.elapsed() < TIME {
+            let attempt = || hashing.verify(&phc, Secret::from("a password of usual length"));
+            let (one, other) = tokio::join!(attempt(), attempt());
+            if !(one? && other?) {
+                return Err("the password does not verify against its own hash".into());
             }
-            costs.push(span.micros() / f64::from(verified));
+            verified += 2;
         }
-        Ok(json!({ "argon2id": median(costs) }))
+        Ok(json!(span.micros() / f64::from(verified)))
     })
 }
 
-/// Durable commits of the kinds that requests make, from many tasks at once as from many requests.
-async fn commits(directory: &Path, tasks: usize, time: Duration) -> Outcome<Value> {
-    let mut found = serde_json::Map::new();
-    for kind in [Kind::Token, Kind::SignIn, Kind::Rotation] {
-        let path = directory.join(format!("{}-{tasks}.sqlite3", kind.name()));
-        let store = Store::open(&StoreConfig::Sqlite { path }).await?;
-        let shared = Rc::new((store.clone(), World::real()));
-        let span = Span::start();
-        let local = tokio::task::LocalSet::new();
-        let running: Vec<_> = (0..tasks)
-            .map(|_| {
-                let shared = Rc::clone(&shared);
-                local.spawn_local(async move { keep_writing(&shared.0, &shared.1, kind, time).await })
-            })
-            .collect();
-        let mut written = 0_u64;
-        local
-            .run_until(async {
-                for task in running {
-                    written += task.await.map_err(|e| e.to_string())??;
-                }
-                Ok::<(), String>(())
-            })
-            .await?;
-        // Tasks end with the commit that was under way, so the time is the real one.
-        found.insert(kind.name().to_owned(), json!(span.micros() / written.max(1) as f64));
-        store.close().await;
-    }
-    Ok(found.into())
+/// Durable commits of a kind that requests make, from many tasks at once as from many requests.
+async fn commits(kind: Kind, directory: &Path, tasks: usize) -> Outcome<Value> {
+    let store = Store::open(&StoreConfig::Sqlite { path: directory.join("bare.sqlite3") }).await?;
+    let shared = Rc::new((store.clone(), World::real()));
+    let span = Span::start();
+    let local = tokio::task::LocalSet::new();
+    let running: Vec<_> = (0..tasks)
+        .map(|_| {
+            let shared = Rc::clone(&shared);
+            local.spawn_local(async move { keep_writing(&shared.0, &shared.1, kind).await })
+        })
+        .collect();
+    let mut written = 0_u64;
+    local
+        .run_until(async {
+            for task in running {
+                written += task.await.map_err(|e| e.to_string())??;
+            }
+            Ok::<(), String>(())
+        })
+        .await?;
+    // Tasks end with the commit that was under way, so the time is the real one.
+    let micros = span.micros() / written.max(1) as f64;
+    store.close().await;
+    Ok(json!(micros))
 }
 
 #[derive(Clone, Copy)]
@@ -149,16 +118,17 @@ enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::SignIn => "sign_in",
-            Self::Rotation => "rotation",
+    fn named(name: &str) -> Outcome<Self> {
+        match name {
+            "token" => Ok(Self::Token),
+            "sign_in" => Ok(Self::SignIn),
+            "rotation" => Ok(Self::Rotation),
+            _ => Err(format!("no kind `{name}`: there are `token`, `sign_in` and `rotation`").into()),
         }
     }
 }
 
-async fn keep_writing(store: &Store, world: &World, kind: Kind, time: Duration) -> Result<u64, String> {
+async fn keep_writing(store: &Store, world: &World, kind: Kind) -> Result<u64, String> {
     let tenant = TenantId::from("bench");
     let now = world.now();
     let mut grant = grant(world, &tenant);
@@ -168,7 +138,7 @@ async fn keep_writing(store: &Store, world: &World, kind: Kind, time: Duration) 
     }
     let watch = Stopwatch::start();
     let mut written = 0;
-    while watch.elapsed() < time {
+    while watch.elapsed() < TIME {
         let changes = match kind {
             Kind::Token => vec![Change::AddToken(digest(world), token(world, now))],
             // As long as what the driver stores at the beginning of a sign-in.
@@ -287,9 +257,4 @@ fn taken_by_others() -> f64 {
     // Of the core: everything but idle and waiting for the disk. Of us: user and system, behind the name.
     let own = own.rsplit_once(')').map_or("", |(_, rest)| rest);
     sum(line, &[0, 1, 2, 5, 6, 7]) - sum(own, &[11, 12])
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -102,15 +102,12 @@ fn measure(options: &Options, programs: &Programs) -> Outcome {
     let mut samples: Vec<Vec<Sample>> = chosen.iter().map(|_| Vec::new()).collect();
     for repetition in 1..=options.repetitions.max(1) {
         println!("repetition {repetition} of {}", options.repetitions.max(1));
-        let directory = fresh(home.path(), "ceilings")?;
-        ceilings.measure(programs, &directory, time)?;
         let prepared = programs.bare(&["prepare", tenant::PASSWORD, tenant::SECRET])?;
         for (operation, samples) in chosen.iter().zip(&mut samples) {
-            let directory = fresh(home.path(), "data")?;
-            let sample = operations::measure(operation, programs, &directory, &prepared, time)
+            let sample = measure_one(operation, programs, home.path(), (&prepared, time), &mut ceilings)
                 .map_err(|problem| format!("{}: {problem}", operation.title()))?;
-            let (title, others) = (operation.title(), 100.0 * sample.others);
-            println!("   {title:<48} {:>9.0} /s   (others used {others:.0} % of the core)", sample.rate);
+            let (title, ratio, others) = (operation.title(), sample.free_rate / sample.ceiling, 100.0 * sample.others);
+            println!("   {title:<48} {:>9.0} /s   ratio {ratio:.2}, others {others:.0} %", sample.rate);
             samples.push(sample);
         }
     }
@@ -121,6 +118,20 @@ fn measure(options: &Options, programs: &Programs) -> Outcome {
     let table = report::table(&chosen, &samples, &ceilings, start_up.as_ref());
     println!("\n{table}");
     if options.write { report::write(&table) } else { Ok(()) }
+}
+
+/// One operation, with its parts measured right before and right after.
+fn measure_one(
+    operation: &Operation,
+    programs: &Programs,
+    home: &Path,
+    (prepared, time): (&serde_json::Value, Duration),
+    ceilings: &mut Ceilings,
+) -> Outcome<Sample> {
+    let before = ceilings.measure(operation, programs, home)?;
+    let sample = operations::measure(operation, programs, &fresh(home, "data")?, prepared, time)?;
+    let after = ceilings.measure(operation, programs, home)?;
+    Ok(Sample { ceiling: 2e6 / (before + after), ..sample })
 }
 
 /// An empty directory of that name.

@@ -104,6 +104,8 @@ pub struct Sample {
     pub others: f64,
     /// Most memory the server held, MB.
     pub memory: f64,
+    /// Operations a second that its parts alone would allow, measured right before and after it.
+    pub ceiling: f64,
 }
 
 impl Operation {
@@ -134,6 +136,7 @@ pub fn measure(
         cpu: found.used.server * 1e6 / operations,
         others: others / found.seconds,
         memory: server.peak_memory(),
+        ceiling: f64::INFINITY,
     };
     server.stop();
     Ok(sample)

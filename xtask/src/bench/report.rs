@@ -24,37 +24,32 @@ struct Row<'a> {
     rate: f64,
     lowest: f64,
     highest: f64,
-    free_rate: f64,
     p50: f64,
     p99: f64,
     cpu: f64,
     others: f64,
     memory: f64,
     ceiling: f64,
+    ratio: f64,
 }
 
 impl<'a> Row<'a> {
-    fn of(operation: &'a Operation, samples: &[Sample], ceilings: &Ceilings) -> Self {
+    fn of(operation: &'a Operation, samples: &[Sample]) -> Self {
         let of = |value: fn(&Sample) -> f64| samples.iter().map(value).collect::<Vec<f64>>();
         let rates = of(|sample| sample.rate);
-        let micros: f64 = operation.parts.iter().map(|part| ceilings.micros(*part, operation.connections)).sum();
         Self {
             operation,
             rate: median(&rates),
             lowest: rates.iter().copied().fold(f64::INFINITY, f64::min),
             highest: rates.iter().copied().fold(0.0, f64::max),
-            free_rate: median(&of(|sample| sample.free_rate)),
             p50: median(&of(|sample| sample.p50)),
             p99: median(&of(|sample| sample.p99)),
             cpu: median(&of(|sample| sample.cpu)),
             others: median(&of(|sample| sample.others)),
             memory: of(|sample| sample.memory).into_iter().fold(0.0, f64::max),
-            ceiling: 1e6 / micros,
+            ceiling: median(&of(|sample| sample.ceiling)),
+            ratio: median(&of(|sample| sample.free_rate / sample.ceiling)),
         }
-    }
-
-    fn ratio(&self) -> f64 {
-        self.free_rate / self.ceiling
     }
 }
 
@@ -66,7 +61,7 @@ pub fn table(
     start_up: Option<&StartUp>,
 ) -> String {
     let rows: Vec<Row<'_>> =
-        operations.iter().zip(samples).map(|(operation, samples)| Row::of(operation, samples, ceilings)).collect();
+        operations.iter().zip(samples).map(|(operation, samples)| Row::of(operation, samples)).collect();
     let mut out = String::new();
     // Writing into a text cannot fail.
     let _ = write_table(&mut out, &rows, ceilings, start_up);
@@ -86,7 +81,7 @@ fn write_table(
     )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|---|")?;
     for row in rows {
-        let aim = row.operation.aim.map_or("–".to_owned(), |aim| format!("≥ {aim} {}", verdict(row.ratio() >= aim)));
+        let aim = row.operation.aim.map_or("–".to_owned(), |aim| format!("≥ {aim} {}", verdict(row.ratio >= aim)));
         let tail = row.p99 / row.p50;
         let judged = if row.operation.connections == 64 { verdict(tail < TAIL) } else { "" };
         writeln!(
@@ -103,7 +98,7 @@ fn write_table(
             100.0 * row.others,
             row.memory,
             row.ceiling,
-            row.ratio(),
+            row.ratio,
         )?;
     }
     writeln!(out)?;
