@@ -4,6 +4,8 @@ use protocol::records::{
     ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, Grant, GrantId, Seconds, TenantId, Token, User, UserId,
 };
 
+use crate::item::Item;
+
 /// A sign-in as it is stored. The engine's state travels as opaque JSON: only the driver reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignInRow {
@@ -198,6 +200,31 @@ pub enum Change {
     },
     /// A changed person. Refused if there is no such person, or another has the login name.
     PutUser(User),
+    /// A document that is new (`version` 0; refused if its name is taken), or the next state of the one with this version.
+    PutItem(Item),
+    /// A document is used up. Refused if it is not there, or is another version than the one named.
+    TakeItem {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its version, where it matters.
+        version: Option<i64>,
+    },
+    /// The documents of this kind that a person has are gone. Touches any number.
+    DropItemsOf {
+        /// Their kind.
+        kind: &'static str,
+        /// The person.
+        owner: String,
+    },
+    /// The documents of this kind with this link are gone. Touches any number.
+    DropItemsLinked {
+        /// Their kind.
+        kind: &'static str,
+        /// The link.
+        link: String,
+    },
     /// A message to deliver.
     Enqueue(Mail),
     /// A decision worth keeping, found again by its public reference.

@@ -7,6 +7,7 @@ mod change;
 mod config;
 mod directory;
 mod error;
+mod item;
 mod migrate;
 mod op;
 mod outbox;
@@ -22,4 +23,5 @@ pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, Sig
 pub use config::StoreConfig;
 pub use directory::{DirectoryChange, DirectoryRows, TenantRows};
 pub use error::{CommitError, StoreError};
+pub use item::Item;
 pub use store::Store;

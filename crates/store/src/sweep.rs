@@ -7,7 +7,7 @@ use crate::error::{CommitError, StoreError};
 use crate::op::Op;
 
 /// Tokens before grants: a dead grant's row is what says that its tokens are dead.
-const EXPIRED: [&str; 9] = [
+const EXPIRED: [&str; 10] = [
     "DELETE FROM tokens WHERE (digest, tenant) IN \
      (SELECT digest, tenant FROM tokens WHERE expires <= $1 ORDER BY expires LIMIT $2)",
     "DELETE FROM grants WHERE (id, tenant) IN \
@@ -24,6 +24,8 @@ const EXPIRED: [&str; 9] = [
      (SELECT name, tenant FROM meters WHERE expires <= $1 ORDER BY expires LIMIT $2)",
     "DELETE FROM attempts WHERE (name, tenant) IN \
      (SELECT name, tenant FROM attempts WHERE expires <= $1 ORDER BY expires LIMIT $2)",
+    "DELETE FROM items WHERE (name, kind, tenant) IN \
+     (SELECT name, kind, tenant FROM items WHERE expires <= $1 ORDER BY expires LIMIT $2)",
     "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires <= $1 ORDER BY expires LIMIT $2)",
 ];
 const OLD_RECORDS: &str = "DELETE FROM decisions WHERE (reference, tenant) IN \

@@ -5,6 +5,7 @@ use protocol::records::{Digest, Enrolment, Grant, GrantId, Seconds, TenantId, To
 
 use crate::change::{Challenge, Change, Mail, SignInRow};
 use crate::error::StoreError;
+use crate::item;
 use crate::op::Op;
 use crate::value::Value;
 
@@ -228,6 +229,10 @@ fn compile_one(
             Op::must(index, REHASH, vec![to.into(), at.into(), user.0.into(), t(), from.into()])
         }
         Change::PutUser(user) => return update_user(index, tenant, user, ops),
+        Change::PutItem(item) => item::put(index, tenant, item),
+        Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),
+        Change::DropItemsOf { kind, owner } => item::drop_owned(index, tenant, kind, owner),
+        Change::DropItemsLinked { kind, link } => item::drop_linked(index, tenant, kind, link),
         Change::Enqueue(mail) => enqueue(index, tenant, mail),
         Change::Record { reference, grant, at, body } => {
             Op::must(index, RECORD, vec![reference.into(), t(), grant.map(|id| id.0).into(), at.into(), body.into()])

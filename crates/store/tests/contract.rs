@@ -11,6 +11,8 @@ mod contention;
 mod crash;
 #[path = "contract/directory.rs"]
 mod directory;
+#[path = "contract/items.rs"]
+mod items;
 #[path = "contract/once.rs"]
 mod once;
 #[path = "contract/outbox.rs"]

@@ -1,6 +1,6 @@
 //! What has expired goes, and nothing else does.
 
-use store::{Change, Mail};
+use store::{Change, Item, Mail};
 
 use crate::world::*;
 
@@ -36,6 +36,16 @@ fn every_kind_that_expires_is_swept() {
             Change::AddGrant(grant("g")),
             Change::RevokeJwt { jti: "j".into(), expires: NOW + 300 },
             Change::Enqueue(mail),
+            Change::PutItem(Item {
+                kind: "session",
+                name: "s".into(),
+                owner: None,
+                link: None,
+                created: NOW,
+                expires: NOW + 300,
+                body: "{}".into(),
+                version: 0,
+            }),
         ];
         let rows = changes.len() as u64;
         store.commit(&tenant(), "test", changes).await.unwrap();
