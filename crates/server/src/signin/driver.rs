@@ -1,24 +1,26 @@
 //! Runs the engine against the world: advance, commit, answer what it asks, advance again, stop at a prompt.
 //!
-//! Owns the order of things (charged before checked, one transaction per step) and who is looked up for an
-//! answer. Decides nothing about sign-in and knows no wire dialect.
+//! Owns the order of things: one transaction per step, charged before checked ([`submit`]), and what a challenge is made of
+//! ([`issue`]). Decides nothing about sign-in and knows no wire dialect.
 
 use engine::facts::Facts;
 use engine::policy::Policy;
-use engine::{Ask, Effect, Event, NotNow, Prior, Prompt, Proof, Refusal, Start, Step, Verdict, Who};
-use protocol::records::{
-    ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, GrantId, RelyingParty, SourceId, User, UserId,
-};
-use store::{Challenge, Change, CommitError, SignInRow};
+use engine::{Effect, Event, NotNow, Prior, Prompt, Refusal, Start, Step, Who};
+use protocol::records::{ClientId, Digest, Enrolment, EnrolmentId, GrantId};
+use store::{Change, CommitError, SignInRow};
 
-use super::factors::{self, Cause, Judgement};
+mod issue;
+mod submit;
+
+pub use issue::{IssueRequest, Made};
+pub use submit::{Proved, Submission};
+
+use super::factors::{self, Cause};
 use super::stored::{Resume, Stored};
 use crate::app::App;
-use crate::delivery::Outgoing;
 use crate::directory::TenantView;
 use crate::fault::Fault;
 use crate::hashing::Busy;
-use crate::secret::Secret;
 use crate::tokens;
 
 /// The sign-ins of one tenant.
@@ -84,86 +86,6 @@ pub enum Next {
     },
 }
 
-/// A challenge to make.
-pub enum IssueRequest<'a> {
-    /// A one-time code to an enrolled address.
-    Code {
-        /// The enrolment.
-        enrolment: &'a Enrolment,
-        /// Text put before the code; four digits where none is given.
-        correlation: Option<&'a str>,
-    },
-    /// A one-time code to an address given now.
-    Transient {
-        /// The kind of code.
-        kind: engine::FactorKind,
-        /// The address.
-        to: &'a str,
-        /// The person the address belongs to; none is a stranger, to whom nothing is sent.
-        user: Option<UserId>,
-        /// Text put before the code.
-        correlation: Option<&'a str>,
-    },
-    /// WebAuthn assertion options.
-    Passkey {
-        /// The relying party.
-        relying_party: &'a RelyingParty,
-        /// The person, where known.
-        user: Option<UserId>,
-        /// The person's credentials; empty for username-less sign-in.
-        credentials: &'a [Enrolment],
-        /// `required`, `preferred` or `discouraged`.
-        user_verification: &'a str,
-    },
-}
-
-/// What was made.
-pub struct Made {
-    /// The challenge.
-    pub challenge: Challenge,
-    /// WebAuthn options for the browser; absent for codes.
-    pub options: Option<serde_json::Value>,
-}
-
-/// An answer, with its evidence.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request and is taken apart at once")]
-pub enum Submission<'a> {
-    /// A password of a source.
-    Password {
-        /// The source.
-        source: &'a SourceId,
-        /// The login as typed.
-        username: &'a str,
-        /// The password.
-        password: Secret<String>,
-    },
-    /// A one-time code that was sent.
-    Code {
-        /// The challenge it answers.
-        challenge: Challenge,
-        /// The code.
-        code: Secret<String>,
-    },
-    /// A time-based code.
-    Totp {
-        /// The enrolment; none is one that does not exist, which takes the same path.
-        enrolment: Option<Enrolment>,
-        /// The code.
-        code: Secret<String>,
-    },
-    /// A WebAuthn assertion.
-    Passkey {
-        /// The relying party.
-        relying_party: &'a RelyingParty,
-        /// The challenge it answers.
-        challenge: Challenge,
-        /// The credential it names; none is one that does not exist.
-        enrolment: Option<Enrolment>,
-        /// The response of the authenticator.
-        response: serde_json::Value,
-    },
-}
-
 /// Why a step was not taken.
 #[derive(Debug)]
 pub enum Failure {
@@ -201,22 +123,7 @@ impl From<NotNow> for Failure {
     }
 }
 
-/// A proof at hand: what the door turns into its receipt.
-#[derive(Debug)]
-pub struct Proved {
-    /// The sign-in.
-    pub flow: Flow,
-    /// The proof.
-    pub proof: Proof,
-    /// Who proved it.
-    pub subject: UserId,
-    /// The receipt.
-    pub receipt: String,
-    /// The person's record, where the check loaded it.
-    pub user: Option<User>,
-}
-
-impl<'a> SignIns<'a> {
+impl SignIns<'_> {
     /// The sign-in this handle continues.
     ///
     /// # Errors
@@ -351,317 +258,6 @@ impl<'a> SignIns<'a> {
         Ok(changes)
     }
 
-    /// Makes a challenge and stores it with the step.
-    ///
-    /// # Errors
-    /// The factor is not asked for, too many messages, unusable input, somebody was first, or the store failed.
-    pub async fn issue(self, mut flow: Flow, request: IssueRequest<'_>) -> Result<Made, Failure> {
-        let now = self.app.world.now();
-        let (kind, enrolment, user) = match &request {
-            IssueRequest::Code { enrolment, .. } => {
-                (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
-            }
-            IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
-            IssueRequest::Passkey { user, .. } => (engine::FactorKind::Passkey, None, user.clone()),
-        };
-        let who = user.as_ref().map(|user| Who::Known(user.0.clone()));
-        let step = self.advance(&mut flow, Event::Issue { kind, enrolment, who })?;
-        let mut changes = self.note(&mut flow, step.effects);
-        let (made, message) = self.make(Some(&flow.id), request, now)?;
-        let step = self.advance(&mut flow, Event::Issued { challenge: made.challenge.id.0.clone() })?;
-        changes.extend(self.note(&mut flow, step.effects));
-        changes.push(Change::AddChallenge(made.challenge.clone()));
-        let metered = if let (Some(message), Some(user)) = (message, &user) {
-            changes.push(Change::Meter {
-                key: format!("messages:{user}"),
-                limit: i64::from(self.tenant.tenant.settings.messages_per_hour),
-                window: 3600,
-                at: now,
-            });
-            let metered = changes.len() - 1;
-            changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, &message, made.challenge.expires)));
-            Some(metered)
-        } else {
-            None
-        };
-        changes.push(self.write(&mut flow)?);
-        let sends = metered.is_some();
-        match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
-            Ok(()) => {}
-            Err(CommitError::Refused { index }) if Some(index) == metered => return Err(Failure::TooManyMessages),
-            Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
-            Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
-        }
-        if sends {
-            self.app.delivery.wake();
-        }
-        Ok(made)
-    }
-
-    /// Makes a challenge and the message that carries it; neither is stored yet. `sign_in` is none outside any.
-    pub(super) fn make(
-        self,
-        sign_in: Option<&GrantId>,
-        request: IssueRequest<'_>,
-        now: i64,
-    ) -> Result<(Made, Option<Outgoing>), Failure> {
-        let settings = &self.tenant.tenant.settings;
-        let made = match request {
-            IssueRequest::Code { enrolment, correlation } => factors::otp::issue(
-                &self.app.world,
-                &self.app.master,
-                &self.tenant.tenant,
-                factors::otp::Request {
-                    kind: kind_of(enrolment)?,
-                    sign_in: sign_in.cloned(),
-                    user: Some(enrolment.user.clone()),
-                    enrolment: Some(enrolment.id.clone()),
-                    to: factors::otp::address(enrolment).ok_or(Failure::Unusable(factors::Unusable::NoAddress))?,
-                    correlation,
-                },
-                now,
-            ),
-            IssueRequest::Transient { kind, to, user, correlation } => factors::otp::issue(
-                &self.app.world,
-                &self.app.master,
-                &self.tenant.tenant,
-                factors::otp::Request { kind, sign_in: sign_in.cloned(), user, enrolment: None, to, correlation },
-                now,
-            ),
-            IssueRequest::Passkey { relying_party, user, credentials, user_verification } => {
-                if !settings.fido2_enabled {
-                    return Err(Failure::Unusable(factors::Unusable::SwitchedOff));
-                }
-                let (options, challenge) = factors::webauthn::assertion_options(
-                    &self.app.world,
-                    &self.app.master,
-                    relying_party,
-                    factors::webauthn::Request { sign_in: sign_in.cloned(), user, credentials, user_verification },
-                    now,
-                )
-                .map_err(Failure::Unusable)?;
-                return Ok((Made { challenge, options: Some(options) }, None));
-            }
-        };
-        let issued = made.map_err(Failure::Unusable)?;
-        // What has no way out of this server is not promised.
-        if !self.app.delivery.supports(issued.message.channel) {
-            return Err(Failure::Unusable(factors::Unusable::SwitchedOff));
-        }
-        Ok((Made { challenge: issued.challenge, options: None }, Some(issued.message)))
-    }
-
-    /// Withdraws a challenge.
-    ///
-    /// # Errors
-    /// It is not in flight, somebody was first, or the store failed.
-    pub async fn withdraw(self, mut flow: Flow, mut challenge: Challenge) -> Result<(), Failure> {
-        let step = self.advance(&mut flow, Event::Withdraw { challenge: challenge.id.0.clone() })?;
-        let mut changes = self.note(&mut flow, step.effects);
-        challenge.state = "canceled".to_owned();
-        challenge.updated = self.app.world.now();
-        changes.push(Change::UpdateChallenge(challenge));
-        changes.push(self.write(&mut flow)?);
-        self.commit("challenge withdrawn", changes).await
-    }
-
-    /// Judges an answer: charged and committed first, then checked, then the verdict committed.
-    ///
-    /// # Errors
-    /// [`Failure::Wrong`] when the answer is wrong or nothing is judged at present; see [`Failure`].
-    pub async fn submit(self, mut flow: Flow, submission: Submission<'_>) -> Result<Proved, Failure> {
-        let looked_up = self.look_up(&submission).await?;
-        let event = Event::Submit {
-            kind: looked_up.kind,
-            who: looked_up.who.clone(),
-            enrolment: looked_up.enrolment.as_ref().map(|id| id.0.clone()),
-            challenge: looked_up.challenge.as_ref().map(|id| id.0.clone()),
-        };
-        let step = self.advance(&mut flow, event)?;
-        let engine::Next::Ask(Ask::Check { .. }) = step.next else {
-            return Err(Failure::NotNow(NotNow::OutOfTurn));
-        };
-        let mut changes = Vec::with_capacity(2);
-        for effect in step.effects {
-            match effect {
-                Effect::Charge { kind, .. } => changes.push(self.charge(&looked_up.counter, kind)),
-                other => changes.extend(self.note(&mut flow, vec![other])),
-            }
-        }
-        changes.push(self.write(&mut flow)?);
-        let last = changes.len() - 1;
-        match self.app.commit(&self.tenant.tenant.id, "answer charged", changes).await {
-            Ok(()) => {}
-            Err(CommitError::Refused { index }) if index == last => return Err(Failure::Stale),
-            Err(CommitError::Refused { .. }) => return Err(Failure::Wrong(Cause::Resting)),
-            Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
-        }
-        let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
-        self.conclude(flow, judgement, looked_up.user, &looked_up.counter).await
-    }
-
-    /// Commits the verdict with what the check wants to have written.
-    async fn conclude(
-        self,
-        flow: Flow,
-        judgement: Judgement,
-        user: Option<User>,
-        counter: &str,
-    ) -> Result<Proved, Failure> {
-        let cause = judgement.cause;
-        let verdict = if judgement.passed {
-            Verdict::Passed { receipt: self.app.world.uuid(), user_verified: judgement.user_verified }
-        } else {
-            Verdict::Failed { challenge_dead: judgement.challenge_dead }
-        };
-        let mut after = flow.clone();
-        let step = self.advance(&mut after, Event::Judged(verdict))?;
-        let mut changes = judgement.changes;
-        let own = changes.len();
-        for effect in step.effects {
-            match effect {
-                Effect::Clear { kind, .. } => {
-                    changes.push(Change::ClearAttempts { key: counter_key(kind, counter) });
-                }
-                other => changes.extend(self.note(&mut after, vec![other])),
-            }
-        }
-        changes.push(self.write(&mut after)?);
-        match self.app.commit(&self.tenant.tenant.id, "answer judged", changes).await {
-            Ok(()) => {}
-            // Something single-use behind the answer was spent by somebody else meanwhile: it proves nothing here.
-            Err(CommitError::Refused { index }) if index < own && judgement.passed => {
-                return self.failed_after_all(flow).await;
-            }
-            Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
-            Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
-        }
-        match step.next {
-            engine::Next::Show(Prompt::Present { proof, subject, receipt }) => {
-                Ok(Proved { flow: after, proof, subject: subject.into(), receipt, user })
-            }
-            engine::Next::Show(_) | engine::Next::Ask(_) => Err(Failure::Wrong(cause)),
-        }
-    }
-
-    async fn failed_after_all(self, mut flow: Flow) -> Result<Proved, Failure> {
-        let step = self.advance(&mut flow, Event::Judged(Verdict::Failed { challenge_dead: true }))?;
-        let mut changes = self.note(&mut flow, step.effects);
-        changes.push(self.write(&mut flow)?);
-        self.commit("answer spent elsewhere", changes).await?;
-        Err(Failure::Wrong(Cause::Replayed))
-    }
-
-    /// Who an answer is judged for, found before anything is judged.
-    pub(super) async fn look_up(self, submission: &Submission<'_>) -> Result<LookedUp, Failure> {
-        let tenant = &self.tenant.tenant.id;
-        Ok(match submission {
-            Submission::Password { source, username, .. } => {
-                let user = self.app.store.user_by_login(tenant, source, username).await?;
-                // A stranger's counter is kept under a hash of what was typed, so that it rests like anybody's.
-                let counter = user.as_ref().map_or_else(
-                    || {
-                        let folded = format!("{source}\n{}", username.to_lowercase());
-                        tokens::hex(&self.app.master.mac("stranger", folded.as_bytes())[..16])
-                    },
-                    |user| user.id.0.clone(),
-                );
-                LookedUp { kind: engine::FactorKind::Password, counter, enrolment: None, challenge: None, ..who(user) }
-            }
-            Submission::Code { challenge, .. } => {
-                let kind = engine::FactorKind::parse(&challenge.kind)
-                    .ok_or_else(|| Fault::stored("a challenge names a factor that does not exist"))?;
-                let user = match &challenge.user {
-                    Some(id) => self.app.store.user(tenant, id).await?,
-                    None => None,
-                };
-                LookedUp {
-                    kind,
-                    counter: user.as_ref().map_or_else(|| challenge.id.0.clone(), |user| user.id.0.clone()),
-                    enrolment: challenge.enrolment.clone(),
-                    challenge: Some(challenge.id.clone()),
-                    ..who(user)
-                }
-            }
-            Submission::Totp { enrolment, .. } => {
-                let user = match enrolment {
-                    Some(enrolment) => self.app.store.user(tenant, &enrolment.user).await?,
-                    None => None,
-                };
-                LookedUp {
-                    kind: engine::FactorKind::Totp,
-                    counter: user.as_ref().map_or_else(|| "nobody".to_owned(), |user| user.id.0.clone()),
-                    enrolment: enrolment.as_ref().map(|enrolment| enrolment.id.clone()),
-                    challenge: None,
-                    ..who(user)
-                }
-            }
-            Submission::Passkey { challenge, enrolment, .. } => {
-                let user = match enrolment {
-                    Some(enrolment) => self.app.store.user(tenant, &enrolment.user).await?,
-                    None => None,
-                };
-                LookedUp {
-                    kind: engine::FactorKind::Passkey,
-                    counter: user.as_ref().map_or_else(|| challenge.id.0.clone(), |user| user.id.0.clone()),
-                    enrolment: enrolment.as_ref().map(|enrolment| enrolment.id.clone()),
-                    challenge: Some(challenge.id.clone()),
-                    ..who(user)
-                }
-            }
-        })
-    }
-
-    pub(super) async fn judge(self, submission: Submission<'_>, user: Option<&User>) -> Result<Judgement, Failure> {
-        let now = self.app.world.now();
-        // An address that belongs to nobody can be verified where no sign-in depends on whose it is.
-        let of_nobody = matches!(
-            &submission,
-            Submission::Code { challenge, .. } if challenge.user.is_none() && challenge.sign_in.is_none()
-        );
-        let mut judgement = match submission {
-            Submission::Password { password, .. } => {
-                factors::password::judge(&self.app.hashing, user, password, now).await.map_err(Failure::Busy)?
-            }
-            Submission::Code { challenge, code } => {
-                let enrolment = match &challenge.enrolment {
-                    Some(id) => Some(self.app.store.enrolment(&self.tenant.tenant.id, id).await?),
-                    None => None,
-                };
-                let judgement = factors::otp::judge(&self.app.master, &challenge, &code, now);
-                match enrolment {
-                    Some(enrolment) => factors::otp::of_enrolment(judgement, &challenge, enrolment, now),
-                    None => judgement,
-                }
-            }
-            Submission::Totp { enrolment, code } => {
-                let settings = &self.tenant.tenant.settings.totp;
-                match &enrolment {
-                    Some(enrolment) if enrolment.enabled => {
-                        factors::totp::judge(&self.app.master, enrolment, settings, &code, now)
-                    }
-                    Some(_) | None => Judgement::failed(Cause::WrongCode),
-                }
-            }
-            Submission::Passkey { relying_party, challenge, enrolment, response } => match &enrolment {
-                Some(enrolment) => factors::webauthn::judge_assertion(
-                    &self.app.master,
-                    relying_party,
-                    &challenge,
-                    enrolment,
-                    &response,
-                    now,
-                ),
-                None => factors::webauthn::judge_unknown(&challenge, now),
-            },
-        };
-        if judgement.passed && !of_nobody && !user.is_some_and(|user| user.active) {
-            judgement.passed = false;
-            judgement.cause = Cause::Inactive;
-        }
-        Ok(judgement)
-    }
-
     /// Takes one step; decisions among its effects are kept with the sign-in.
     fn advance(self, flow: &mut Flow, event: Event<'_>) -> Result<Step, NotNow> {
         let step = engine::advance(flow.stored.state.clone(), event, self.app.world.now())?;
@@ -740,27 +336,6 @@ impl<'a> SignIns<'a> {
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),
         }
-    }
-}
-
-/// Who an answer is judged for.
-pub(super) struct LookedUp {
-    pub(super) kind: engine::FactorKind,
-    pub(super) who: Who,
-    pub(super) user: Option<User>,
-    pub(super) counter: String,
-    pub(super) enrolment: Option<EnrolmentId>,
-    challenge: Option<ChallengeId>,
-}
-
-fn who(user: Option<User>) -> LookedUp {
-    LookedUp {
-        kind: engine::FactorKind::Password,
-        who: user.as_ref().map_or(Who::Nobody, |user| Who::Known(user.id.0.clone())),
-        user,
-        counter: String::new(),
-        enrolment: None,
-        challenge: None,
     }
 }
 
