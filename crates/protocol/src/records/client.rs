@@ -284,9 +284,131 @@ pub struct Client {
     /// Tokens issued before this moment are dead (0: none).
     #[serde(default)]
     pub not_before: Seconds,
+    /// Where the browser is sent in a frame when a session ends (Front-Channel Logout 1.0 §2).
+    #[serde(default)]
+    pub frontchannel_logout_uri: Option<String>,
+    /// Whether `iss` and `sid` go with it.
+    #[serde(default)]
+    pub frontchannel_logout_session_required: bool,
+    /// Where a logout token is posted when a session ends (Back-Channel Logout 1.0 §2.2).
+    #[serde(default)]
+    pub backchannel_logout_uri: Option<String>,
+    /// Whether that token must name the session.
+    #[serde(default)]
+    pub backchannel_logout_session_required: bool,
+    /// `default_max_age`: how old an authentication may be where a request does not say, seconds.
+    #[serde(default)]
+    pub default_max_age: Option<Seconds>,
+    /// `require_auth_time`: `auth_time` is in every ID token.
+    #[serde(default)]
+    pub require_auth_time: bool,
+    /// `default_acr_values`, in order of preference, where a request does not say.
+    #[serde(default)]
+    pub default_acr_values: Vec<String>,
+    /// `request_uris`: where its request objects may be fetched from, compared exactly.
+    #[serde(default)]
+    pub request_uris: Vec<String>,
+    /// `request_object_signing_alg`: the only algorithm its request objects may be signed with; any asymmetric one where absent.
+    /// `none` admits unsigned ones.
+    #[serde(default)]
+    pub request_object_signing_alg: Option<String>,
+    /// `request_object_encryption_alg` and `_enc`: what its encrypted request objects must use.
+    #[serde(default)]
+    pub request_object_encryption: Option<(String, String)>,
+    /// `require_signed_request_object` (RFC 9101 §10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
+    /// `token_endpoint_auth_signing_alg`: the only algorithm of its client assertions; any asymmetric one where absent.
+    #[serde(default)]
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    /// `initiate_login_uri`: where others may begin a sign-in at this client (Core §4).
+    #[serde(default)]
+    pub initiate_login_uri: Option<String>,
+    /// `client_uri`: its home page.
+    #[serde(default)]
+    pub client_uri: Option<String>,
+    /// `logo_uri`, shown where people sign in and consent.
+    #[serde(default)]
+    pub logo_uri: Option<String>,
+    /// `policy_uri`: how it uses what it learns of people.
+    #[serde(default)]
+    pub policy_uri: Option<String>,
+    /// `tos_uri`: its terms of service.
+    #[serde(default)]
+    pub tos_uri: Option<String>,
+    /// `contacts`: mail addresses of those responsible for it.
+    #[serde(default)]
+    pub contacts: Vec<String>,
+    /// `software_id` (RFC 7591 §2).
+    #[serde(default)]
+    pub software_id: Option<String>,
+    /// `software_version`.
+    #[serde(default)]
+    pub software_version: Option<String>,
+    /// How it was registered, where it registered itself (RFC 7591); none for a client an administrator made.
+    #[serde(default)]
+    pub registration: Option<ClientRegistration>,
+    /// Seconds an authorization code lives; 300 where absent.
+    #[serde(default)]
+    pub authorization_code_lifetime: Option<Seconds>,
+    /// Seconds a device code lives (1 to 86400); 300 where absent.
+    #[serde(default)]
+    pub device_code_lifetime: Option<Seconds>,
+    /// Seconds a device waits between two polls (2 to 3600); 5 where absent.
+    #[serde(default)]
+    pub device_interval: Option<Seconds>,
+    /// Characters of a user code (6 to 200); 6 where absent.
+    #[serde(default)]
+    pub user_code_length: Option<u8>,
+    /// Characters a user code is drawn from.
+    #[serde(default)]
+    pub user_code_charset: Option<String>,
+    /// Whether a device is given its address as a QR code too (`generateDeviceFlowQRCode`).
+    #[serde(default)]
+    pub device_qr: bool,
+    /// The realm the resource owner password grant asks; the tenant's first Cloud Directory where absent.
+    #[serde(default)]
+    pub password_realm: Option<String>,
+    /// Which user attribute `sub` of an assertion names that the client itself issues (`jwtBearerIdentifier.searchBy`).
+    #[serde(default = "uid")]
+    pub bearer_search_by: String,
+    /// The realm of an assertion's subject where the assertion does not say (`defaultRealm`).
+    #[serde(default)]
+    pub bearer_default_realm: Option<String>,
+    /// Token types it may exchange (`subjectTokenTypes`, RFC 8693 §3).
+    #[serde(default)]
+    pub subject_token_types: Vec<String>,
+    /// Token types it may present of an actor (`actorTokenTypes`).
+    #[serde(default)]
+    pub actor_token_types: Vec<String>,
+    /// Token types it may ask for (`requestedTokenTypes`).
+    #[serde(default)]
+    pub requested_token_types: Vec<String>,
+    /// Clients whose tokens it may exchange (`clientGroups.tokenExchange`, seen from this side).
+    #[serde(default)]
+    pub exchange_from: BTreeSet<ClientId>,
+    /// Who may be the actor of an exchange, by `sub`, beyond those a subject token's `may_act` names.
+    #[serde(default)]
+    pub exchange_actors: BTreeSet<String>,
+    /// Seconds after its making that an ID token may be exchanged (`tokenExchangeIdTokenToleranceWindow`); while it lives where absent.
+    #[serde(default)]
+    pub exchange_id_token_window: Option<Seconds>,
     /// Members a later door or grant needs, kept as given.
     #[serde(default)]
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a client that registered itself is managed by (RFC 7592).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientRegistration {
+    /// base64url of the SHA-256 of its registration access token.
+    pub token_sha256: String,
+    /// `client_id_issued_at`.
+    pub issued_at: Seconds,
+    /// Whether it was registered with an initial access token, which admits what strangers may not ask for.
+    #[serde(default)]
+    pub vouched: bool,
 }
 
 /// Whose tokens a client may look at (`introspectAuthorization`).
@@ -327,6 +449,9 @@ fn opaque() -> AccessTokenFormat {
 }
 fn es256() -> SigningAlg {
     SigningAlg::Es256
+}
+fn uid() -> String {
+    "uid".to_owned()
 }
 fn rs256() -> SigningAlg {
     SigningAlg::Rs256

@@ -67,6 +67,16 @@ pub struct GrantDetail {
     pub nonce: Option<String>,
     /// The claims of the person as they were when the grant was made: a refresh does not read them anew.
     pub claims: BTreeMap<String, serde_json::Value>,
+    /// The `claims` parameter of the request as given (OpenID Connect Core §5.5).
+    pub claims_request: Option<serde_json::Value>,
+    /// The `acr` that was met, where the request asked for one; the policy's own where absent.
+    pub acr: Option<String>,
+    /// Who acts for the person, the one acting now first (`act`, RFC 8693 §4.1); none where the person acts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<serde_json::Value>,
+    /// No token of the grant lives longer, whatever else is set: it came of one that ends then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Seconds>,
     /// The base URL the grant was made under.
     pub base: String,
     /// The issuer named in its tokens.

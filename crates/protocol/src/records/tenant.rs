@@ -92,10 +92,16 @@ pub struct TenantSettings {
     pub totp: TotpSettings,
     /// Whether WebAuthn is offered at all.
     pub fido2_enabled: bool,
-    /// Language of messages (BCP 47), the first key of `texts`.
+    /// Language of messages (BCP 47), the first key of `texts`; of hosted pages where the browser asks for none that is there.
     pub language: String,
-    /// Texts of messages in place of the built-in English ones: by language, then by name (`code.email.txt`, …).
+    /// Texts in place of the built-in ones: by language, then by name (`code.email.txt`, …; `page.sign_in.title`, …).
     pub texts: BTreeMap<String, BTreeMap<String, String>>,
+    /// How the hosted pages look.
+    pub look: LookSettings,
+    /// Who may register clients by themselves (RFC 7591).
+    pub registration: RegistrationPolicy,
+    /// Clients that may be registered from one address in an hour without an initial access token.
+    pub registrations_per_hour: u32,
 }
 
 impl Default for TenantSettings {
@@ -123,9 +129,39 @@ impl Default for TenantSettings {
             totp: TotpSettings::default(),
             fido2_enabled: true,
             language: "en".to_owned(),
+            registration: RegistrationPolicy::Off,
+            registrations_per_hour: 20,
             texts: BTreeMap::new(),
+            look: LookSettings::default(),
         }
     }
+}
+
+/// How the hosted pages look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LookSettings {
+    /// What the pages call the place people sign in to; the tenant's name where absent.
+    pub title: Option<String>,
+    /// A picture above every page: `https:` or `data:image/…`. The first letter of the title where absent.
+    pub logo_uri: Option<String>,
+    /// Colour of the main button and of links, `#rrggbb`.
+    pub accent: Option<String>,
+    /// The same where the browser asks for dark pages; `accent` where absent.
+    pub accent_dark: Option<String>,
+}
+
+/// Who may register clients by themselves (RFC 7591 §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationPolicy {
+    /// Nobody: the endpoint does not exist.
+    #[default]
+    Off,
+    /// Whoever holds an access token with the entitlement `manageOidcDynamicClient`.
+    Token,
+    /// Anybody, within a limit for each address, for what strangers may ask for; and whoever holds such a token.
+    Open,
 }
 
 /// How one kind of one-time code is made and judged (`/config/v2.0/factors/{type}`).
@@ -199,13 +235,16 @@ pub struct PolicyRecord {
     pub document: serde_json::Value,
 }
 
-/// A signing key at rest.
+/// A signing key at rest, or one that others encrypt to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     /// `kid` in the JWKS; unique in the tenant.
     pub kid: String,
-    /// What it signs with.
+    /// What it signs with. Of a key that decrypts only the kind of key is meant: RSA or P-256.
     pub alg: SigningAlg,
+    /// Whether it decrypts what others send us. It never signs then (OpenID Connect Core §10.2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decrypts: bool,
     /// The private key (PKCS#8 v1 DER), sealed under the server's master key.
     pub sealed: Vec<u8>,
     /// When it was made; published from then on.

@@ -97,7 +97,7 @@ pub(super) fn rotate(command: &RotateKeys) -> Result<(), Failure> {
         for (name, alg) in ALGORITHMS {
             let wanted = match command.alg {
                 Some(wanted) => wanted == alg,
-                None => rows.keys.iter().any(|key| key.alg == alg),
+                None => rows.keys.iter().any(|key| key.alg == alg && !key.decrypts),
             };
             if !wanted {
                 continue;

@@ -43,7 +43,16 @@ pub fn generate(
     let (pkcs8, derived) = Signer::make(alg)?;
     let kid = kid.map_or(derived, str::to_owned);
     let sealed = master.seal(&purpose(tenant, &kid), &pkcs8);
-    Ok(KeyRecord { kid, alg, sealed, created: now, signs_from: now, signs_until: None, published_until: None })
+    Ok(KeyRecord {
+        kid,
+        alg,
+        decrypts: false,
+        sealed,
+        created: now,
+        signs_from: now,
+        signs_until: None,
+        published_until: None,
+    })
 }
 
 /// A private key made elsewhere (PKCS#8, DER) as a key of `tenant` that signs from now on.
@@ -59,6 +68,7 @@ pub fn import(
     let record = KeyRecord {
         kid: kid.to_owned(),
         alg,
+        decrypts: false,
         sealed,
         created: now,
         signs_from: now,
@@ -79,7 +89,7 @@ pub fn missing(
 ) -> Result<Vec<KeyRecord>, KeyError> {
     let mut made: Vec<KeyRecord> = Vec::new();
     for alg in algs {
-        let lasts = |record: &KeyRecord| record.alg == *alg && record.signs_until.is_none();
+        let lasts = |record: &KeyRecord| record.alg == *alg && !record.decrypts && record.signs_until.is_none();
         if records.iter().any(lasts) || made.iter().any(lasts) {
             continue;
         }
@@ -100,7 +110,7 @@ pub fn rotate(
 ) -> Result<Rotation, KeyError> {
     let gone = |record: &KeyRecord| record.published_until.is_some_and(|until| until <= now);
     let remove = records.iter().filter(|record| gone(record)).map(|record| record.kid.clone()).collect();
-    let older: Vec<_> = records.iter().filter(|record| record.alg == alg && !gone(record)).collect();
+    let older: Vec<_> = records.iter().filter(|record| record.alg == alg && !record.decrypts && !gone(record)).collect();
 
     let mut fresh = generate(master, tenant, alg, first_name(records, alg), now)?;
     // Without a predecessor nobody waits; an earlier, still unused successor is not overtaken, or it would never sign.
@@ -131,6 +141,6 @@ pub fn rotate(
 /// The dialect's name belongs to the very first RS256 key. It is not given again while any later one exists: a key set
 /// cached somewhere would know the name with another key.
 fn first_name(records: &[KeyRecord], alg: SigningAlg) -> Option<&'static str> {
-    let first = alg == SigningAlg::Rs256 && !records.iter().any(|record| record.alg == alg);
+    let first = alg == SigningAlg::Rs256 && !records.iter().any(|record| record.alg == alg && !record.decrypts);
     first.then_some(FIRST_RS256_KID)
 }

@@ -38,6 +38,7 @@ fn rows(tenant: &TenantId) -> TenantRows {
         keys: vec![KeyRecord {
             kid: "k".into(),
             alg: SigningAlg::Es256,
+            decrypts: false,
             sealed: vec![1, 2, 3],
             created: NOW,
             signs_from: NOW,

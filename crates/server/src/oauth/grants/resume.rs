@@ -60,6 +60,8 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         session_id: resume.context.as_ref().and_then(|context| context.session_id.clone()),
         sid: Some(app.world.uuid()),
         nonce: None,
+        claims_request: None,
+        acr: None,
         claims: person::snapshot(&call.tenant, call.host(), client, &user),
         base: call.base.clone(),
         issuer: resume.issuer.clone(),

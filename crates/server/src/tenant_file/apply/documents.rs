@@ -183,7 +183,7 @@ pub(super) fn keys(
     let tenant = plan.tenant.clone();
     for KeyPart { alg, kid, pkcs8 } in &part.keys {
         let known = |kid: &str| stored.keys.iter().any(|record| record.kid == kid);
-        if stored.keys.iter().any(|record| record.alg == *alg && record.signs_until.is_none()) {
+        if stored.keys.iter().any(|record| record.alg == *alg && !record.decrypts && record.signs_until.is_none()) {
             continue;
         }
         let made = match (kid, pkcs8) {
