@@ -127,6 +127,13 @@ pub enum Change {
         /// Now.
         at: Seconds,
     },
+    /// This challenge becomes `canceled` if it is pending. Touches any number.
+    CancelChallenge {
+        /// The challenge.
+        challenge: ChallengeId,
+        /// Now.
+        at: Seconds,
+    },
     /// One more wrong answer is counted *before* it is judged. Refused while the counter rests.
     ///
     /// With `failures` reaching `limit`, the counter rests for `rest` seconds, doubled for each failure beyond,
@@ -183,6 +190,8 @@ pub enum Change {
     UpdateGrant(Grant),
     /// The grant and with it every token of it is dead. Touches any number.
     RevokeGrant(GrantId),
+    /// Every living grant of a person, and with each every token of it, is dead. Touches any number.
+    RevokeGrantsOf(UserId),
     /// A new or changed enrolment; `version` 0 is new (and stored as 1), otherwise the version it replaces.
     PutEnrolment(Enrolment),
     /// An enrolment is gone.

@@ -35,6 +35,8 @@ const UPDATE_CHALLENGE: &str = "UPDATE challenges SET sign_in = $1, user_id = $2
      version = version + 1 WHERE id = $12 AND tenant = $13 AND version = $14";
 const CANCEL_CHALLENGES: &str = "UPDATE challenges SET state = 'canceled', updated = $1, version = version + 1 \
      WHERE sign_in = $2 AND tenant = $3 AND state = 'pending'";
+const CANCEL_CHALLENGE: &str = "UPDATE challenges SET state = 'canceled', updated = $1, version = version + 1 \
+     WHERE id = $2 AND tenant = $3 AND state = 'pending'";
 const CANCEL_CHALLENGES_OF: &str = "UPDATE challenges SET state = 'canceled', updated = $1, version = version + 1 \
      WHERE sign_in = $2 AND tenant = $3 AND enrolment = $4 AND state = 'pending'";
 // The exponent is capped apart, so that the shift itself cannot overflow.
@@ -76,6 +78,8 @@ const UPDATE_GRANT: &str = "UPDATE grants SET active = $1, expires = $2, \
      WHERE id = $9 AND tenant = $10 AND version = $11 AND active = 1";
 const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE id = $1 AND tenant = $2 AND active = 1";
+const REVOKE_GRANTS_OF: &str = "UPDATE grants SET active = 0, version = version + 1 \
+     WHERE subject = $1 AND tenant = $2 AND active = 1";
 const ADD_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
      lookup, payload, created, updated, attempted, version, managed) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0) ON CONFLICT DO NOTHING";
@@ -189,6 +193,9 @@ fn compile_one(
         Change::CancelChallenges { sign_in, enrolment: Some(enrolment), at } => {
             Op::any(index, CANCEL_CHALLENGES_OF, vec![at.into(), sign_in.0.into(), t(), enrolment.0.into()])
         }
+        Change::CancelChallenge { challenge, at } => {
+            Op::any(index, CANCEL_CHALLENGE, vec![at.into(), challenge.0.into(), t()])
+        }
         Change::Charge { key, limit, rest, max_rest, at } => {
             let max_rest = max_rest.clamp(0, LONGEST_REST);
             let rest = rest.clamp(0, max_rest);
@@ -223,6 +230,7 @@ fn compile_one(
         Change::AddGrant(grant) => return add_grant(index, tenant, grant, kept, ops),
         Change::UpdateGrant(grant) => return update_grant(index, tenant, grant, kept, ops),
         Change::RevokeGrant(id) => Op::any(index, REVOKE_GRANT, vec![id.0.into(), t()]),
+        Change::RevokeGrantsOf(user) => Op::any(index, REVOKE_GRANTS_OF, vec![user.0.into(), t()]),
         Change::PutEnrolment(enrolment) => put_enrolment(index, tenant, enrolment)?,
         Change::RemoveEnrolment(id) => Op::must(index, REMOVE_ENROLMENT, vec![id.0.into(), t()]),
         Change::Rehash { user, from, to, at } => {

@@ -29,7 +29,7 @@ impl SignIns<'_> {
         let user = self.person(user).await?.filter(|user| user.active).ok_or(Failure::Stale)?;
         let Some(from) = user.password else { return Err(Failure::Stale) };
         let to = self.hashed(to).await?;
-        self.keep_password(Change::Rehash { user: user.id, from, to, at: self.app.world.now() }).await
+        self.keep_password(vec![Change::Rehash { user: user.id, from, to, at: self.app.world.now() }]).await
     }
 
     /// Gives a person a new password whatever the old one was. Every token issued before is dead.
@@ -41,7 +41,9 @@ impl SignIns<'_> {
         user.password = Some(self.hashed(to).await?);
         user.not_before = now;
         user.updated = now;
-        self.keep_password(Change::PutUser(user)).await
+        // `not_before` counts in whole seconds; the grants die exactly.
+        let grants = Change::RevokeGrantsOf(user.id.clone());
+        self.keep_password(vec![Change::PutUser(user), grants]).await
     }
 
     async fn hashed(self, password: Secret<String>) -> Result<String, Failure> {
@@ -51,8 +53,8 @@ impl SignIns<'_> {
         })
     }
 
-    async fn keep_password(self, change: Change) -> Result<(), Failure> {
-        match self.app.commit(&self.tenant.tenant.id, "password", vec![change]).await {
+    async fn keep_password(self, changes: Vec<Change>) -> Result<(), Failure> {
+        match self.app.commit(&self.tenant.tenant.id, "password", changes).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),

@@ -122,3 +122,25 @@ fn a_grant_rotates_from_its_version_only() {
         assert_eq!(store.grants_of_user(&tenant(), &"6040003OH8".into(), 10).await.unwrap(), [current]);
     });
 }
+
+#[test]
+fn the_grants_of_one_person_die_together_and_nobody_elses_do() {
+    on_both(|store| async move {
+        let other = protocol::records::Grant { subject: Some("other".into()), ..grant("h") };
+        let changes = vec![
+            Change::AddGrant(grant("g")),
+            Change::AddGrant(grant("g2")),
+            Change::AddGrant(other),
+            Change::AddToken(digest(1), token("g", None)),
+            Change::AddToken(digest(2), token("h", None)),
+        ];
+        store.commit(&tenant(), "test", changes).await.unwrap();
+        do_one(&store, Change::RevokeGrantsOf("6040003OH8".into())).await;
+        for (id, active) in [("g", false), ("g2", false), ("h", true)] {
+            assert_eq!(store.grant(&tenant(), &id.into()).await.unwrap().unwrap().active, active, "{id}");
+        }
+        assert!(store.token(&tenant(), &digest(1)).await.unwrap().is_none());
+        assert!(store.token(&tenant(), &digest(2)).await.unwrap().is_some());
+        do_one(&store, Change::RevokeGrantsOf("nobody".into())).await;
+    });
+}
