@@ -252,7 +252,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         threads: reader.number("server.threads", 1, 256).unwrap_or_else(cores),
         max_connections: reader.number("server.max_connections", 1, 1_000_000).unwrap_or(10_000),
         limits: Limits {
-            body: reader.number("server.limits.body", 1024, 16 << 20).unwrap_or(limits.body),
+            body: reader.number("server.limits.body", 1024, crate::call::LARGEST_BODY as i64).unwrap_or(limits.body),
             header_bytes: reader.number("server.limits.header_bytes", 8192, 1 << 20).unwrap_or(limits.header_bytes),
             headers: reader.number("server.limits.headers", 16, 1000).unwrap_or(limits.headers),
         },
