@@ -1,9 +1,9 @@
 //! What goes into the engine and what comes out of it.
 
-use crate::FactorKind;
 use crate::facts::Facts;
 use crate::policy::{Contact, DecisionRecord, Policy};
 use crate::sign_in::{Proof, Refusal, SignIn, Timestamp};
+use crate::{FactorKind, Level};
 
 /// What a sign-in begins with.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Start<'a> {
     pub prior: Option<Prior>,
     /// Whether the first factor may satisfy a demand that lists it.
     pub first_satisfies: bool,
+    /// The level to be reached, whatever policy asks for besides.
+    pub at_least: Option<Level>,
     /// When the sign-in can no longer go on.
     pub expires: Timestamp,
 }
@@ -89,6 +91,8 @@ pub enum Event<'a> {
         offered: &'a [FactorKind],
         /// Whether the first factor may satisfy a demand that lists it.
         first_satisfies: bool,
+        /// The level to be reached. It may only rise: one that was demanded before stands.
+        at_least: Option<Level>,
     },
     /// The person may not use the application, whatever was proved.
     Refuse(Refusal),
@@ -212,10 +216,10 @@ pub enum Effect {
         /// The factor proved.
         kind: FactorKind,
     },
-    /// Challenges in flight die: those of this enrolment, or all.
+    /// Challenges in flight die: these, or all.
     CancelChallenges {
-        /// Only this enrolment's.
-        enrolment: Option<String>,
+        /// Only these, by identifier.
+        only: Option<Vec<String>>,
     },
     /// A policy decision was made.
     Decided(Box<DecisionRecord>),

@@ -28,6 +28,8 @@ pub enum FactorKind {
     PushFingerprint,
     /// Approval on the phone by face.
     PushFace,
+    /// A code from a set that was handed out beforehand, each good once. Stands in for another factor, and begins nothing.
+    BypassCode,
 }
 
 /// How strong one proof is. Ordered: stronger is greater.
@@ -46,7 +48,7 @@ pub enum Strength {
 
 impl FactorKind {
     /// Every kind, in the order in which "any second factor" is spelled out.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Password,
         Self::EmailOtp,
         Self::SmsOtp,
@@ -58,6 +60,7 @@ impl FactorKind {
         Self::PushFingerprint,
         Self::PushFace,
         Self::Qr,
+        Self::BypassCode,
     ];
 
     /// What "any second factor" means: every kind but those that only begin a sign-in.
@@ -69,7 +72,7 @@ impl FactorKind {
     pub fn strength(self) -> Strength {
         match self {
             Self::Questions => Strength::Weak,
-            Self::Password | Self::EmailOtp | Self::SmsOtp | Self::VoiceOtp => Strength::Single,
+            Self::Password | Self::EmailOtp | Self::SmsOtp | Self::VoiceOtp | Self::BypassCode => Strength::Single,
             Self::Totp | Self::Qr | Self::PushPresence | Self::PushFingerprint | Self::PushFace => Strength::Device,
             Self::Passkey => Strength::PhishingResistant,
         }
@@ -78,7 +81,7 @@ impl FactorKind {
     /// Whether something must be sent or shown before this kind can be answered.
     pub fn needs_challenge(self) -> bool {
         match self {
-            Self::Password | Self::Totp => false,
+            Self::Password | Self::Totp | Self::BypassCode => false,
             Self::Passkey
             | Self::Qr
             | Self::EmailOtp
@@ -105,6 +108,7 @@ impl FactorKind {
             Self::PushPresence => "push-presence",
             Self::PushFingerprint => "push-fingerprint",
             Self::PushFace => "push-face",
+            Self::BypassCode => "bypass-code",
         }
     }
 

@@ -7,11 +7,13 @@
 mod event;
 mod factor;
 pub mod facts;
+mod level;
 mod machine;
 pub mod policy;
 mod sign_in;
 
 pub use event::{Ask, Effect, Event, Next, NotNow, Prior, Prompt, Start, Step, Verdict, Who};
 pub use factor::{FactorKind, Strength};
+pub use level::Level;
 pub use machine::{advance, begin};
 pub use sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};

@@ -1,13 +1,18 @@
 //! The state machine: what each event does at each stage.
 
-use crate::FactorKind;
 use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdict, Who};
 use crate::facts::Facts;
-use crate::policy::{Contact, Outcome, Policy, decide, outstanding};
+use crate::policy::{Contact, Demand, Frequency, Outcome, Policy, decide, outstanding};
 use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
+use crate::{FactorKind, Level};
 
-/// Challenges that may be in flight in one step; older ones are withdrawn.
-const MAX_IN_FLIGHT: usize = 8;
+/// What policy is asked with once the person is known.
+struct Circumstances<'a> {
+    after: Option<&'a Policy>,
+    facts: &'a Facts,
+    offered: &'a [FactorKind],
+    first_satisfies: bool,
+}
 
 /// Begins a sign-in: asks the first-contact rules, or, where somebody is known already, the after-contact rules.
 pub fn begin(start: Start<'_>, now: Timestamp) -> Step {
@@ -17,6 +22,7 @@ pub fn begin(start: Start<'_>, now: Timestamp) -> Step {
         subject: None,
         proofs: Vec::new(),
         failures: 0,
+        at_least: start.at_least,
         stage: Stage::Ready,
     };
     if now >= start.expires {
@@ -25,7 +31,8 @@ pub fn begin(start: Start<'_>, now: Timestamp) -> Step {
     if let Some(prior) = start.prior {
         sign_in.subject = Some(prior.subject);
         sign_in.proofs = prior.proofs;
-        return after_contact(sign_in, start.after, start.facts, start.offered, start.first_satisfies, Vec::new());
+        let Start { after, facts, offered, first_satisfies, .. } = start;
+        return after_contact(sign_in, &Circumstances { after, facts, offered, first_satisfies }, Vec::new());
     }
     // Nobody is known and no policy says which factor may begin: fail closed.
     let Some(policy) = start.policy else {
@@ -57,8 +64,9 @@ pub fn advance(sign_in: SignIn, event: Event<'_>, now: Timestamp) -> Result<Step
         Event::Withdraw { challenge } => withdraw(sign_in, &challenge),
         Event::Submit { kind, who, enrolment, challenge } => submit(sign_in, kind, who, enrolment, challenge),
         Event::Judged(verdict) => judged(sign_in, verdict, now),
-        Event::Continue { receipt, after, facts, offered, first_satisfies } => {
-            go_on(sign_in, receipt, after, facts, offered, first_satisfies)
+        Event::Continue { receipt, after, facts, offered, first_satisfies, at_least } => {
+            let sign_in = SignIn { at_least: sign_in.at_least.max(at_least), ..sign_in };
+            go_on(sign_in, receipt, &Circumstances { after, facts, offered, first_satisfies })
         }
         Event::Refuse(refusal) => match sign_in.stage {
             Stage::Proven { .. } | Stage::Ready => Ok(refuse(sign_in, refusal, Vec::new())),
@@ -114,20 +122,10 @@ fn issue(mut sign_in: SignIn, kind: FactorKind, enrolment: Option<String>, who: 
     if let Some(who) = &who {
         same_person(sign_in.subject.as_ref(), who)?;
     }
-    let mut effects = Vec::new();
-    let before = in_flight.len();
-    in_flight.retain(|one| one.kind != kind || one.enrolment != enrolment);
-    if in_flight.len() != before {
-        // What went to no enrolment cannot be cancelled alone: all die, and none may be answered any more.
-        if enrolment.is_none() {
-            in_flight.clear();
-        }
-        effects.push(Effect::CancelChallenges { enrolment: enrolment.clone() });
-    }
-    if in_flight.len() >= MAX_IN_FLIGHT {
-        in_flight.clear();
-        effects.push(Effect::CancelChallenges { enrolment: None });
-    }
+    // One at a time of each kind: what was sent before must not be guessed at as well. Other kinds are left alone.
+    let superseded: Vec<String> = in_flight.extract_if(.., |one| one.kind == kind).map(|one| one.challenge).collect();
+    let effects =
+        if superseded.is_empty() { Vec::new() } else { vec![Effect::CancelChallenges { only: Some(superseded) }] };
     sign_in.stage = Stage::Issuing { open, issued: in_flight, kind, enrolment: enrolment.clone() };
     Ok(Step { sign_in, next: Next::Ask(Ask::Issue { kind, enrolment }), effects })
 }
@@ -208,7 +206,7 @@ fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, Not
             let first = sign_in.subject.is_none() && sign_in.proofs.is_empty();
             let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first };
             let effects =
-                vec![Effect::Clear { subject: subject.clone(), kind }, Effect::CancelChallenges { enrolment: None }];
+                vec![Effect::Clear { subject: subject.clone(), kind }, Effect::CancelChallenges { only: None }];
             let prompt = Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
             Ok(show(sign_in, Stage::Proven { open, proof, subject, receipt }, prompt, effects))
         }
@@ -229,14 +227,7 @@ fn wrong(mut sign_in: SignIn, open: Open, issued: Vec<Issued>) -> Step {
     show(sign_in, reopen(open, issued), prompt, Vec::new())
 }
 
-fn go_on(
-    sign_in: SignIn,
-    presented: &str,
-    after: Option<&Policy>,
-    facts: &Facts,
-    offered: &[FactorKind],
-    first_satisfies: bool,
-) -> Result<Step, NotNow> {
+fn go_on(sign_in: SignIn, presented: &str, now: &Circumstances<'_>) -> Result<Step, NotNow> {
     let (stage, mut sign_in) = split(sign_in);
     let Stage::Proven { mut open, proof, subject, receipt } = stage else {
         return Err(NotNow::OutOfTurn);
@@ -252,46 +243,51 @@ fn go_on(
     if open.contact == Contact::First && !open.demands.is_empty() {
         return Ok(expect(sign_in, Contact::First, open.demands, Vec::new()));
     }
-    Ok(after_contact(sign_in, after, facts, offered, first_satisfies, Vec::new()))
+    Ok(after_contact(sign_in, now, Vec::new()))
 }
 
-/// Asks the after-contact rules what is still missing for the person now known.
-fn after_contact(
-    sign_in: SignIn,
-    after: Option<&Policy>,
-    facts: &Facts,
-    offered: &[FactorKind],
-    first_satisfies: bool,
-    mut effects: Vec<Effect>,
-) -> Step {
-    let Some(policy) = after else {
+/// Asks the after-contact rules what is still missing for the person now known, and then whether the level is reached.
+fn after_contact(sign_in: SignIn, now: &Circumstances<'_>, mut effects: Vec<Effect>) -> Step {
+    let Some(policy) = now.after else {
         // Where a policy governs the sign-in, none handed over is one that went missing, not one that asks for nothing.
         return match sign_in.policy {
-            None => show(sign_in, Stage::Ready, Prompt::Finish, effects),
+            None => reach(sign_in, now.offered, effects),
             Some(_) => refuse(sign_in, Refusal::DeniedByPolicy, effects),
         };
     };
-    let decision = decide(policy, Contact::After, facts, offered);
+    let decision = decide(policy, Contact::After, now.facts, now.offered);
     effects.push(Effect::Decided(Box::new(decision.record)));
     match decision.outcome {
         Outcome::Deny => refuse(sign_in, Refusal::DeniedByPolicy, effects),
-        Outcome::Allow => show(sign_in, Stage::Ready, Prompt::Finish, effects),
-        Outcome::Demand(demands) => match outstanding(&demands, &sign_in.proofs, first_satisfies) {
+        Outcome::Allow => reach(sign_in, now.offered, effects),
+        Outcome::Demand(demands) => match outstanding(&demands, &sign_in.proofs, now.first_satisfies) {
             None => refuse(sign_in, Refusal::DeniedByPolicy, effects),
-            Some(left) if left.is_empty() => show(sign_in, Stage::Ready, Prompt::Finish, effects),
+            Some(left) if left.is_empty() => reach(sign_in, now.offered, effects),
             Some(left) => expect(sign_in, Contact::After, left, effects),
         },
     }
 }
 
-fn expect(sign_in: SignIn, contact: Contact, demands: Vec<crate::policy::Demand>, effects: Vec<Effect>) -> Step {
+/// Policy is content: what is still missing for the level, where one is demanded.
+fn reach(sign_in: SignIn, offered: &[FactorKind], effects: Vec<Effect>) -> Step {
+    let Some(level) = sign_in.at_least.filter(|level| Level::of(&sign_in.proofs) < Some(*level)) else {
+        return show(sign_in, Stage::Ready, Prompt::Finish, effects);
+    };
+    let any_of = level.reached_by(offered, &sign_in.proofs);
+    if any_of.is_empty() {
+        return refuse(sign_in, Refusal::LevelOutOfReach, effects);
+    }
+    expect(sign_in, Contact::After, vec![Demand { any_of, frequency: Frequency::Always }], effects)
+}
+
+fn expect(sign_in: SignIn, contact: Contact, demands: Vec<Demand>, effects: Vec<Effect>) -> Step {
     let open = Open { contact, demands };
     let prompt = Prompt::Choose { contact, any_of: open.any_of().to_vec() };
     show(sign_in, Stage::ExpectFactor(open), prompt, effects)
 }
 
 fn refuse(sign_in: SignIn, refusal: Refusal, mut effects: Vec<Effect>) -> Step {
-    effects.push(Effect::CancelChallenges { enrolment: None });
+    effects.push(Effect::CancelChallenges { only: None });
     show(sign_in, Stage::Closed(Closure::Refused(refusal)), Prompt::Refused(refusal), effects)
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::FactorKind;
 use crate::policy::{Contact, Demand};
+use crate::{FactorKind, Level};
 
 /// Seconds since 1970-01-01T00:00:00Z; always handed in.
 pub type Timestamp = i64;
@@ -21,6 +21,9 @@ pub struct SignIn {
     pub proofs: Vec<Proof>,
     /// Wrong answers given in this sign-in. Never goes down.
     pub failures: u32,
+    /// The level to be reached, besides whatever policy asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<Level>,
     /// Where it stands.
     pub stage: Stage,
 }
@@ -152,4 +155,6 @@ pub enum Refusal {
     DeniedByPolicy,
     /// The person may not use this application.
     NotEntitled,
+    /// The level demanded cannot be reached with what the tenant offers.
+    LevelOutOfReach,
 }

@@ -227,12 +227,13 @@ fn trace(rule: &Rule, facts: &Facts) -> RuleTrace {
     RuleTrace { id: rule.id.clone(), name: rule.name.clone(), always: rule.always, truth, conditions }
 }
 
-/// The kinds a list of methods stands for: in its order, switched on, each once. Questions never begin a sign-in: what is
-/// switched off besides must not leave them to do it alone.
+/// The kinds a list of methods stands for: in its order, switched on, each once. Questions and bypass codes never begin a sign-in:
+/// what is switched off besides must not leave them to do it alone.
 fn expand(methods: &[Method], contact: Contact, offered: &[FactorKind]) -> Vec<FactorKind> {
     let mut kinds: Vec<FactorKind> = Vec::new();
     let mut add = |kind: FactorKind| {
-        let usable = offered.contains(&kind) && !(contact == Contact::First && kind == FactorKind::Questions);
+        let begins = !matches!(kind, FactorKind::Questions | FactorKind::BypassCode);
+        let usable = offered.contains(&kind) && (begins || contact == Contact::After);
         if usable && !kinds.contains(&kind) {
             kinds.push(kind);
         }

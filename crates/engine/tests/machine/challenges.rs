@@ -17,44 +17,36 @@ fn any_of_three() -> Script {
     script
 }
 
-fn in_flight(script: &Script) -> Vec<String> {
-    match &script.state.stage {
-        Stage::ExpectResponse { issued, .. } | Stage::Issuing { issued, .. } | Stage::Checking { issued, .. } => {
-            issued.iter().map(|one| one.challenge.clone()).collect()
-        }
-        Stage::ExpectFactor(_) | Stage::Proven { .. } | Stage::Ready | Stage::Closed(_) => Vec::new(),
-    }
-}
-
+/// One at a time of each kind, whichever enrolment it goes to: two codes alive would be two to guess at.
 #[test]
-fn sending_again_cancels_the_earlier_challenge_of_the_same_enrolment_only() {
+fn sending_again_cancels_the_earlier_challenge_of_the_same_kind_only() {
     let mut script = any_of_three();
-    script.is_sent(EmailOtp, "mail-1", "code-1").is_sent(EmailOtp, "mail-2", "code-2").transcript();
+    script.is_sent(EmailOtp, "mail-1", "code-1").is_sent(Passkey, "key-1", "ceremony-1").transcript();
     script
-        .is_sent(EmailOtp, "mail-1", "code-3")
+        .is_sent(EmailOtp, "mail-2", "code-2")
         .does(submit(EmailOtp, known("scott"), Some("mail-1"), Some("code-1")))
-        .does(submit(EmailOtp, known("scott"), Some("mail-2"), Some("code-2")));
+        .does(submit(Passkey, known("scott"), Some("key-1"), Some("ceremony-1")));
     assert_snapshot!(script.transcript(), @r"
-    > issue email-otp with mail-1
-      record: cancel challenges of mail-1
-      ask: make a challenge for email-otp with mail-1
-      stands: issuing email-otp, in flight code-2
-    > issued code-3
-      show: respond to code-3 (email-otp)
-      stands: expect-response [email-otp passkey totp], in flight code-2 code-3
+    > issue email-otp with mail-2
+      record: cancel code-1
+      ask: make a challenge for email-otp with mail-2
+      stands: issuing email-otp, in flight ceremony-1
+    > issued code-2
+      show: respond to code-2 (email-otp)
+      stands: expect-response [email-otp passkey totp], in flight ceremony-1 code-2
     > submit email-otp by scott with mail-1 answering code-1
       not now: no such challenge is in flight
-    > submit email-otp by scott with mail-2 answering code-2
-      record: charge scott for email-otp
-      ask: check email-otp of scott with mail-2 against code-2
-      stands: checking email-otp, in flight code-2 code-3
+    > submit passkey by scott with key-1 answering ceremony-1
+      record: charge scott for passkey
+      ask: check passkey of scott with key-1 against ceremony-1
+      stands: checking passkey, in flight ceremony-1 code-2
     ");
 }
 
-/// What names no enrolment cannot be cancelled alone, so everything in flight dies, here as in the store. Before, the
-/// others were still counted as alive and an answer to them was charged for and could only fail.
+/// What names no enrolment was once cancelled with everything else in flight: who asked twice for a passkey could no longer
+/// type the code that had been sent meanwhile.
 #[test]
-fn sending_again_without_an_enrolment_cancels_all_and_forgets_all() {
+fn asking_twice_for_a_passkey_leaves_a_code_alive() {
     let mut script = any_of_three();
     script.is_sent(EmailOtp, "mail-1", "code-1").does(issue(Passkey, None, None)).does(issued("ceremony-1"));
     script.transcript();
@@ -66,34 +58,16 @@ fn sending_again_without_an_enrolment_cancels_all_and_forgets_all() {
     ));
     assert_snapshot!(script.transcript(), @r"
     > issue passkey
-      record: cancel all challenges
+      record: cancel ceremony-1
       ask: make a challenge for passkey
-      stands: issuing passkey
+      stands: issuing passkey, in flight code-1
     > issued ceremony-2
       show: respond to ceremony-2 (passkey)
-      stands: expect-response [email-otp passkey totp], in flight ceremony-2
+      stands: expect-response [email-otp passkey totp], in flight code-1 ceremony-2
     > submit email-otp by scott with mail-1 answering code-1
-      not now: no such challenge is in flight
-    ");
-}
-
-#[test]
-fn no_more_than_eight_are_in_flight() {
-    let mut script = any_of_three();
-    for nth in 1..=8 {
-        script.is_sent(EmailOtp, &format!("mail-{nth}"), &format!("code-{nth}"));
-        assert_eq!(in_flight(&script).len(), nth);
-    }
-    script.transcript();
-    script.is_sent(EmailOtp, "mail-9", "code-9");
-    assert_snapshot!(script.transcript(), @r"
-    > issue email-otp with mail-9
-      record: cancel all challenges
-      ask: make a challenge for email-otp with mail-9
-      stands: issuing email-otp
-    > issued code-9
-      show: respond to code-9 (email-otp)
-      stands: expect-response [email-otp passkey totp], in flight code-9
+      record: charge scott for email-otp
+      ask: check email-otp of scott with mail-1 against code-1
+      stands: checking email-otp, in flight code-1 ceremony-2
     ");
 }
 
@@ -174,33 +148,33 @@ fn an_answer_counts_for_the_enrolment_its_challenge_went_to() {
 #[test]
 fn a_challenge_that_died_of_wrong_answers_goes_and_the_others_stay() {
     let mut script = any_of_three();
-    script.is_sent(EmailOtp, "mail-1", "code-1").is_sent(EmailOtp, "mail-2", "code-2").transcript();
+    script.is_sent(EmailOtp, "mail-1", "code-1").is_sent(Passkey, "key-1", "ceremony-1").transcript();
     script
         .does(submit(EmailOtp, known("scott"), Some("mail-1"), Some("code-1")))
         .does(failed())
         .does(submit(EmailOtp, known("scott"), Some("mail-1"), Some("code-1")))
         .does(failed_for_good())
-        .does(submit(EmailOtp, known("scott"), Some("mail-2"), Some("code-2")))
+        .does(submit(Passkey, known("scott"), Some("key-1"), Some("ceremony-1")))
         .does(failed_for_good());
     assert_snapshot!(script.transcript(), @r"
     > submit email-otp by scott with mail-1 answering code-1
       record: charge scott for email-otp
       ask: check email-otp of scott with mail-1 against code-1
-      stands: checking email-otp, in flight code-1 code-2
+      stands: checking email-otp, in flight code-1 ceremony-1
     > failed
       show: wrong, again [email-otp passkey totp]
-      stands: expect-response [email-otp passkey totp], in flight code-1 code-2
+      stands: expect-response [email-otp passkey totp], in flight code-1 ceremony-1
     > submit email-otp by scott with mail-1 answering code-1
       record: charge scott for email-otp
       ask: check email-otp of scott with mail-1 against code-1
-      stands: checking email-otp, in flight code-1 code-2
+      stands: checking email-otp, in flight code-1 ceremony-1
     > failed, challenge dead
       show: wrong, again [email-otp passkey totp]
-      stands: expect-response [email-otp passkey totp], in flight code-2
-    > submit email-otp by scott with mail-2 answering code-2
-      record: charge scott for email-otp
-      ask: check email-otp of scott with mail-2 against code-2
-      stands: checking email-otp, in flight code-2
+      stands: expect-response [email-otp passkey totp], in flight ceremony-1
+    > submit passkey by scott with key-1 answering ceremony-1
+      record: charge scott for passkey
+      ask: check passkey of scott with key-1 against ceremony-1
+      stands: checking passkey, in flight ceremony-1
     > failed, challenge dead
       show: wrong, again [email-otp passkey totp]
       stands: expect-factor [email-otp passkey totp]
@@ -248,7 +222,7 @@ fn a_check_that_was_interrupted_leaves_its_charge_and_the_flow_goes_on() {
     script.is_sent(EmailOtp, "mail-1", "code-2").does(passed("receipt-1"));
     assert_snapshot!(script.transcript(), @r"
     > issue email-otp with mail-1
-      record: cancel challenges of mail-1
+      record: cancel code-1
       ask: make a challenge for email-otp with mail-1
       stands: issuing email-otp
     > issued code-2

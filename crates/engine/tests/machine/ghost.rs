@@ -2,7 +2,9 @@
 //! what was proved, which challenges the store holds alive. Every step is held against it.
 
 use engine::policy::{Contact, Demand, Frequency, Outcome, decide};
-use engine::{Ask, Closure, Effect, Event, FactorKind, Next, NotNow, Prompt, Proof, SignIn, Stage, Step, Verdict, Who};
+use engine::{
+    Ask, Closure, Effect, Event, FactorKind, Level, Next, NotNow, Prompt, Proof, SignIn, Stage, Step, Verdict, Who,
+};
 
 use crate::support::Setting;
 
@@ -13,6 +15,7 @@ pub struct Counted {
     pub subject: String,
     pub this_run: bool,
     pub first: bool,
+    pub user_verified: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +23,7 @@ pub struct Ghost {
     /// Charged for and not judged yet.
     charged: Option<Charged>,
     /// Proved, with its receipt.
-    proved: Option<(FactorKind, String, String)>,
+    proved: Option<(FactorKind, String, String, bool)>,
     pub counted: Vec<Counted>,
     /// What the first contact asked for.
     asked_first: Vec<(Vec<FactorKind>, Frequency)>,
@@ -28,6 +31,8 @@ pub struct Ghost {
     alive: Vec<(String, FactorKind, Option<String>)>,
     /// A challenge being made.
     making: Option<(FactorKind, Option<String>)>,
+    /// The highest level demanded so far.
+    demanded: Option<Level>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +53,7 @@ impl Ghost {
             asked_first: Vec::new(),
             alive: Vec::new(),
             making: None,
+            demanded: setting.at_least,
         };
         if let Some(prior) = &setting.prior {
             ghost.counted.extend(prior.proofs.iter().map(|proof| Counted {
@@ -55,6 +61,7 @@ impl Ghost {
                 subject: prior.subject.clone(),
                 this_run: proof.this_run,
                 first: proof.first,
+                user_verified: proof.user_verified,
             }));
         } else if let Some(policy) = &setting.policy {
             match decide(policy, Contact::First, &setting.before, &setting.offered).outcome {
@@ -133,8 +140,12 @@ impl Ghost {
     fn follow(&mut self, event: &Event<'_>, step: &Step) {
         for effect in &step.effects {
             match effect {
-                Effect::CancelChallenges { enrolment: None } => self.alive.clear(),
-                Effect::CancelChallenges { enrolment } => self.alive.retain(|(_, _, of)| of != enrolment),
+                Effect::CancelChallenges { only: None } => self.alive.clear(),
+                Effect::CancelChallenges { only: Some(these) } => {
+                    let before = self.alive.len();
+                    self.alive.retain(|(name, ..)| !these.contains(name));
+                    assert_eq!(before - self.alive.len(), these.len(), "cancelled what was not alive");
+                }
                 Effect::Clear { subject, kind } => {
                     let of = self.charged.as_ref().map(|charged| (charged.kind, charged.subject.as_ref()));
                     assert_eq!(of, Some((*kind, Some(subject))), "cleared without a right answer");
@@ -165,18 +176,19 @@ impl Ghost {
                 if *verdict == (Verdict::Failed { challenge_dead: true }) {
                     self.alive.retain(|(name, ..)| Some(name) != challenge.as_ref());
                 }
-                if let (Verdict::Passed { receipt, .. }, Some(subject)) = (verdict, subject) {
+                if let (Verdict::Passed { receipt, user_verified }, Some(subject)) = (verdict, subject) {
                     assert!(matches!(step.next, Next::Show(Prompt::Present { .. })));
-                    self.proved = Some((kind, subject, receipt.clone()));
+                    self.proved = Some((kind, subject, receipt.clone(), *user_verified));
                 } else {
                     assert!(matches!(step.next, Next::Show(Prompt::Again { .. })));
                 }
             }
-            Event::Continue { receipt, .. } => {
-                let (kind, subject, expected) = self.proved.take().expect("something is proved");
+            Event::Continue { receipt, at_least, .. } => {
+                self.demanded = self.demanded.max(*at_least);
+                let (kind, subject, expected, user_verified) = self.proved.take().expect("something is proved");
                 assert_eq!(expected, *receipt);
                 let first = self.counted.is_empty() && !self.asked_first.is_empty();
-                self.counted.push(Counted { kind, subject, this_run: true, first });
+                self.counted.push(Counted { kind, subject, this_run: true, first, user_verified });
             }
             Event::Refuse(_) => self.forget(),
             Event::Redeem => assert_eq!(step.sign_in.stage, Stage::Closed(Closure::Redeemed)),
@@ -192,9 +204,15 @@ impl Ghost {
     /// What holds wherever a sign-in stands.
     fn must_be_sound(&self, step: &Step) {
         let sign_in = &step.sign_in;
-        let kept: Vec<_> = sign_in.proofs.iter().map(|proof| (proof.kind, proof.this_run, proof.first)).collect();
-        let counted: Vec<_> = self.counted.iter().map(|one| (one.kind, one.this_run, one.first)).collect();
+        let kept: Vec<_> =
+            sign_in.proofs.iter().map(|proof| (proof.kind, proof.this_run, proof.first, proof.user_verified)).collect();
+        let counted: Vec<_> =
+            self.counted.iter().map(|one| (one.kind, one.this_run, one.first, one.user_verified)).collect();
         assert_eq!(kept, counted, "proofs are not those that were made");
+        assert_eq!(sign_in.at_least, self.demanded, "the level demanded was forgotten or made up");
+        let mut kinds: Vec<_> = self.alive.iter().map(|(_, kind, _)| *kind).collect();
+        kinds.sort_unstable();
+        assert!(kinds.windows(2).all(|two| two[0] != two[1]), "two challenges of one kind are alive");
         let subjects = self.counted.iter().all(|one| sign_in.subject.as_ref() == Some(&one.subject));
         assert!(subjects, "proofs of different people");
         match &sign_in.stage {
@@ -232,6 +250,15 @@ impl Ghost {
 
     /// What policy asked for was proved, each demand by a kind of its own.
     fn must_be_enough(&self, setting: &Setting, sign_in: &SignIn) {
+        let reached = match self.demanded {
+            None => true,
+            Some(Level::One) => self.counted.iter().any(|one| one.kind != FactorKind::Questions),
+            Some(Level::Two) => self.has_two(),
+            Some(Level::PhishingResistant) => {
+                self.has_two() && self.counted.iter().any(|one| one.kind == FactorKind::Passkey)
+            }
+        };
+        assert!(reached, "{:?} was demanded, {:?} proved", self.demanded, self.counted);
         let here = |kind: FactorKind| self.counted.iter().any(|one| one.kind == kind && one.this_run);
         assert!(
             each_its_own(&self.asked_first, &|kind, _| here(kind), &mut Vec::new()),
@@ -259,6 +286,32 @@ impl Ghost {
         let began = self.counted.iter().any(|one| one.kind == kind && one.first);
         let proved = self.counted.iter().any(|one| one.kind == kind && (one.this_run || often == Frequency::PerGrant));
         proved && (setting.first_satisfies || !began)
+    }
+}
+
+impl Ghost {
+    /// Two factors that do not fall together, or a device that saw who holds it.
+    fn has_two(&self) -> bool {
+        use FactorKind::{
+            BypassCode, EmailOtp, Passkey, Password, PushFace, PushFingerprint, PushPresence, Qr, Questions, SmsOtp,
+            Totp, VoiceOtp,
+        };
+        const FALL_TOGETHER: [&[FactorKind]; 7] = [
+            &[Password],
+            &[EmailOtp],
+            &[SmsOtp, VoiceOtp],
+            &[Totp],
+            &[Qr, PushPresence, PushFingerprint, PushFace],
+            &[Passkey],
+            &[BypassCode],
+        ];
+        let devices = [Totp, Qr, PushPresence, PushFingerprint, PushFace, Passkey];
+        let alone = self.counted.iter().any(|one| one.user_verified && devices.contains(&one.kind));
+        let means = FALL_TOGETHER.iter().filter(|kinds| self.counted.iter().any(|one| kinds.contains(&one.kind)));
+        assert!(
+            FALL_TOGETHER.concat().len() + 1 == FactorKind::ALL.len() && !FALL_TOGETHER.concat().contains(&Questions)
+        );
+        alone || means.count() > 1
     }
 }
 

@@ -5,6 +5,7 @@
 mod challenges;
 mod ends;
 mod ghost;
+mod levels;
 mod policies;
 mod properties;
 mod renewals;

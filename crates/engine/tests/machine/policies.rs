@@ -85,6 +85,8 @@ pub fn setting(policy: Option<Policy>, ip: Option<&str>, groups: &[&str]) -> Set
         known: facts(ip, Some(groups)),
         offered: OFFERED.to_vec(),
         first_satisfies: false,
+        at_least: None,
+        raised: None,
         prior: None,
     }
 }

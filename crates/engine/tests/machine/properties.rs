@@ -2,7 +2,7 @@
 
 use engine::FactorKind::{self, Password};
 use engine::policy::{Contact, Frequency, Policy, Rule};
-use engine::{Event, Prior, Refusal, SignIn, Stage, Verdict, Who, advance};
+use engine::{Event, Level, Prior, Refusal, SignIn, Stage, Verdict, Who, advance};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -191,10 +191,15 @@ impl Scene {
     }
 }
 
+fn level() -> impl Strategy<Value = Option<Level>> {
+    prop::option::weighted(0.3, prop::sample::select(vec![Level::One, Level::Two, Level::PhishingResistant]))
+}
+
 fn scene() -> impl Strategy<Value = Scene> {
     let offered = prop_oneof![2 => Just(FactorKind::ALL.to_vec()), 1 => offered()];
-    (prop::option::weighted(0.95, beginnable()), world(), world(), offered, prior(), any::<bool>()).prop_map(
-        |(policy, here, elsewhere, offered, prior, first_satisfies)| Scene {
+    let levels = (level(), level());
+    (prop::option::weighted(0.95, beginnable()), world(), world(), offered, prior(), any::<bool>(), levels).prop_map(
+        |(policy, here, elsewhere, offered, prior, first_satisfies, (at_least, raised))| Scene {
             setting: Setting {
                 after: policy.clone(),
                 policy,
@@ -202,6 +207,8 @@ fn scene() -> impl Strategy<Value = Scene> {
                 known: here.facts(),
                 offered,
                 first_satisfies,
+                at_least,
+                raised,
                 prior,
             },
             worlds: [here, elsewhere],

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use engine::facts::Facts;
 use engine::policy::{Contact, Demand, Frequency, Outcome, Policy};
 use engine::{
-    Ask, Closure, Effect, Event, FactorKind, Next, NotNow, Prior, Prompt, Refusal, SignIn, Stage, Start, Step, Verdict,
-    Who, advance, begin,
+    Ask, Closure, Effect, Event, FactorKind, Level, Next, NotNow, Prior, Prompt, Refusal, SignIn, Stage, Start, Step,
+    Verdict, Who, advance, begin,
 };
 
 /// When scripts begin.
@@ -26,6 +26,9 @@ pub struct Setting {
     pub known: Facts,
     pub offered: Vec<FactorKind>,
     pub first_satisfies: bool,
+    /// The level demanded when it begins, and when a receipt comes back.
+    pub at_least: Option<Level>,
+    pub raised: Option<Level>,
     pub prior: Option<Prior>,
 }
 
@@ -38,6 +41,7 @@ impl Setting {
             offered: &self.offered,
             prior: self.prior.clone(),
             first_satisfies: self.first_satisfies,
+            at_least: self.at_least,
             expires: NOW + LIFETIME,
         };
         begin(start, now)
@@ -51,6 +55,7 @@ impl Setting {
             facts: &self.known,
             offered: &self.offered,
             first_satisfies: self.first_satisfies,
+            at_least: self.raised,
         }
     }
 }
@@ -242,8 +247,8 @@ fn spell_effect(effect: &Effect) -> String {
     match effect {
         Effect::Charge { who, kind } => format!("charge {} for {}", spell_who(who), kind.as_str()),
         Effect::Clear { subject, kind } => format!("clear {} for {}", subject, kind.as_str()),
-        Effect::CancelChallenges { enrolment: None } => "cancel all challenges".to_owned(),
-        Effect::CancelChallenges { enrolment: Some(enrolment) } => format!("cancel challenges of {enrolment}"),
+        Effect::CancelChallenges { only: None } => "cancel all challenges".to_owned(),
+        Effect::CancelChallenges { only: Some(challenges) } => format!("cancel {}", challenges.join(" ")),
         Effect::Decided(record) => format!(
             "{} contact of policy {} revision {}, rules [{}]: {}",
             spell_contact(record.contact),
@@ -292,6 +297,7 @@ fn spell_refusal(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::DeniedByPolicy => "denied by policy",
         Refusal::NotEntitled => "not entitled",
+        Refusal::LevelOutOfReach => "level out of reach",
     }
 }
 

@@ -132,6 +132,7 @@ fn demanded(methods: &[Method], frequency: Frequency, contact: Contact, offered:
                 FactorKind::PushPresence,
                 FactorKind::PushFingerprint,
                 FactorKind::PushFace,
+                FactorKind::BypassCode,
             ],
         })
         .collect();
@@ -139,7 +140,7 @@ fn demanded(methods: &[Method], frequency: Frequency, contact: Contact, offered:
     for kind in all {
         if offered.contains(&kind)
             && !any_of.contains(&kind)
-            && (contact == Contact::After || kind != FactorKind::Questions)
+            && (contact == Contact::After || !matches!(kind, FactorKind::Questions | FactorKind::BypassCode))
         {
             any_of.push(kind);
         }

@@ -110,7 +110,9 @@ proptest! {
         let outcome = decide(&policy, Contact::First, &world.facts(), &offered).outcome;
         prop_assert_ne!(&outcome, &Outcome::Allow);
         if let Outcome::Demand(demands) = outcome {
-            prop_assert!(demands.iter().all(|demand| !demand.any_of.contains(&FactorKind::Questions)));
+            for kind in [FactorKind::Questions, FactorKind::BypassCode] {
+                prop_assert!(demands.iter().all(|demand| !demand.any_of.contains(&kind)));
+            }
         }
     }
 

@@ -112,7 +112,8 @@ pub fn offered(settings: &TenantSettings) -> Vec<FactorKind> {
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
         | FactorKind::PushFace
-        | FactorKind::Qr => false,
+        | FactorKind::Qr
+        | FactorKind::BypassCode => false,
     };
     FactorKind::ALL.into_iter().filter(on).collect()
 }

@@ -37,6 +37,9 @@ impl Refused {
                 let status = StatusCode::from_u16(denial_status).unwrap_or(StatusCode::UNAUTHORIZED);
                 let text = match refusal {
                     Refusal::DeniedByPolicy => "CSIAQ0278E access is denied by the access policy",
+                    Refusal::LevelOutOfReach => {
+                        "CSIAQ0278E the level of authentication that was asked for cannot be reached"
+                    }
                     Refusal::NotEntitled => "CSIAQ0279E the user may not use this application",
                 };
                 reply::oauth(status, OAuthCode::AccessDenied, &format!("{text} (reference {reference})"))

@@ -43,6 +43,7 @@ pub fn factor_name(kind: FactorKind) -> &'static str {
         FactorKind::PushPresence => "signatures_userPresence",
         FactorKind::PushFingerprint => "signatures_fingerprint",
         FactorKind::PushFace => "signatures_face",
+        FactorKind::BypassCode => "bypasscode",
     }
 }
 

@@ -5,8 +5,8 @@
 
 use engine::facts::Facts;
 use engine::policy::Policy;
-use engine::{Effect, Event, NotNow, Prior, Prompt, Refusal, Start, Step, Who};
-use protocol::records::{ClientId, Digest, Enrolment, EnrolmentId, GrantId};
+use engine::{Effect, Event, Level, NotNow, Prior, Prompt, Refusal, Start, Step, Who};
+use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, GrantId};
 use store::{Change, CommitError, SignInRow};
 
 mod issue;
@@ -152,6 +152,14 @@ impl SignIns<'_> {
     /// # Errors
     /// [`Failure::Stale`] when another run of the same grant began at the same moment; the store failed.
     pub async fn begin(self, begin: Begin<'_>) -> Result<Next, Failure> {
+        self.begin_at_least(begin, None).await
+    }
+
+    /// The same, to end at no lower level than this. Policy is asked first; what is missing for the level is asked for then.
+    ///
+    /// # Errors
+    /// See [`begin`](Self::begin).
+    pub async fn begin_at_least(self, begin: Begin<'_>, at_least: Option<Level>) -> Result<Next, Failure> {
         let now = self.app.world.now();
         let settings = &self.tenant.tenant.settings;
         let step = engine::begin(
@@ -162,6 +170,7 @@ impl SignIns<'_> {
                 offered: &self.tenant.offered,
                 prior: begin.prior,
                 first_satisfies: settings.first_factor_satisfies_mfa,
+                at_least,
                 expires: now + settings.challenge_lifetime,
             },
             now,
@@ -198,6 +207,7 @@ impl SignIns<'_> {
             facts,
             offered: &self.tenant.offered,
             first_satisfies: self.tenant.tenant.settings.first_factor_satisfies_mfa,
+            at_least: None,
         };
         let step = self.advance(&mut flow, event)?;
         self.settle(flow, step).await
@@ -271,15 +281,18 @@ impl SignIns<'_> {
         for effect in effects {
             match effect {
                 Effect::Decided(record) => flow.stored.decided(*record),
-                Effect::CancelChallenges { enrolment } => {
-                    // Nothing can be in flight before the sign-in was first stored.
-                    if flow.version > 0 {
-                        changes.push(Change::CancelChallenges {
-                            sign_in: flow.id.clone(),
-                            enrolment: enrolment.map(EnrolmentId),
-                            at: self.app.world.now(),
-                        });
-                    }
+                // Nothing can be in flight before the sign-in was first stored.
+                Effect::CancelChallenges { .. } if flow.version == 0 => {}
+                Effect::CancelChallenges { only: None } => changes.push(Change::CancelChallenges {
+                    sign_in: flow.id.clone(),
+                    enrolment: None,
+                    at: self.app.world.now(),
+                }),
+                Effect::CancelChallenges { only: Some(challenges) } => {
+                    let at = self.app.world.now();
+                    changes.extend(
+                        challenges.into_iter().map(|id| Change::CancelChallenge { challenge: ChallengeId(id), at }),
+                    );
                 }
                 Effect::Clear { subject, kind } => {
                     changes.push(Change::ClearAttempts { key: counter_key(kind, &subject) });

@@ -119,6 +119,7 @@ pub fn is_sent_code(kind: FactorKind) -> bool {
         | FactorKind::Questions
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
-        | FactorKind::PushFace => false,
+        | FactorKind::PushFace
+        | FactorKind::BypassCode => false,
     }
 }

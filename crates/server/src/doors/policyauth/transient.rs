@@ -30,7 +30,8 @@ fn kind(call: &Call, name: &str) -> Result<(FactorKind, &'static str), Refusal> 
         | FactorKind::Questions
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
-        | FactorKind::PushFace => Err(Refusal::NotFound),
+        | FactorKind::PushFace
+        | FactorKind::BypassCode => Err(Refusal::NotFound),
     }
 }
 

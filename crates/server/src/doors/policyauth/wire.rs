@@ -143,7 +143,8 @@ pub fn enrolment_type(kind: FactorKind) -> (&'static str, Option<&'static str>) 
         | FactorKind::SmsOtp
         | FactorKind::VoiceOtp
         | FactorKind::Totp
-        | FactorKind::Questions => (factor_name(kind), None),
+        | FactorKind::Questions
+        | FactorKind::BypassCode => (factor_name(kind), None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making challenges: the step, the challenge and the message that carries it are one transaction. Owns what a challenge
 //! can be made of; how its code or ceremony comes about is the factor's.
 
-use engine::{Event, Who};
+use engine::{Event, FactorKind, Who};
 use protocol::records::{Enrolment, GrantId, RelyingParty, UserId};
 use store::{Challenge, Change, CommitError};
 
@@ -21,7 +21,7 @@ pub enum IssueRequest<'a> {
     /// A one-time code to an address given now.
     Transient {
         /// The kind of code.
-        kind: engine::FactorKind,
+        kind: FactorKind,
         /// The address.
         to: &'a str,
         /// The person the address belongs to; none is a stranger, to whom nothing is sent.
@@ -55,14 +55,19 @@ impl SignIns<'_> {
     ///
     /// # Errors
     /// The factor is not asked for, too many messages, unusable input, somebody was first, or the store failed.
-    pub async fn issue(self, mut flow: Flow, request: IssueRequest<'_>) -> Result<Made, Failure> {
+    pub async fn issue(self, mut flow: Flow, mut request: IssueRequest<'_>) -> Result<Made, Failure> {
         let now = self.app.world.now();
+        if let IssueRequest::Passkey { user_verification, .. } = &mut request
+            && flow.stored.state.must_verify(FactorKind::Passkey)
+        {
+            *user_verification = "required";
+        }
         let (kind, enrolment, user) = match &request {
             IssueRequest::Code { enrolment, .. } => {
                 (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
             }
             IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
-            IssueRequest::Passkey { user, .. } => (engine::FactorKind::Passkey, None, user.clone()),
+            IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, None, user.clone()),
         };
         let who = user.as_ref().map(|user| Who::Known(user.0.clone()));
         let step = self.advance(&mut flow, Event::Issue { kind, enrolment, who })?;

@@ -263,7 +263,8 @@ fn channel_of(kind: &str) -> Option<Channel> {
         | FactorKind::Questions
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
-        | FactorKind::PushFace => None,
+        | FactorKind::PushFace
+        | FactorKind::BypassCode => None,
     }
 }
 
