@@ -66,6 +66,10 @@ pub struct TenantSettings {
     pub refresh_grace: Seconds,
     /// Whether the first factor may satisfy a demand for multi-factor authentication that lists it.
     pub first_factor_satisfies_mfa: bool,
+    /// How long a browser session lives at most, seconds.
+    pub session_lifetime: Seconds,
+    /// How long it lives unused, seconds.
+    pub session_idle: Seconds,
     /// HTTP status of a denial by policy at the token endpoint (401, as the vendor's SDK documents).
     pub denial_status: u16,
     /// HTTP status of a wrong one-time code (400; some tenants answer 401).
@@ -115,6 +119,8 @@ impl Default for TenantSettings {
             id_token_lifetime: 7200,
             refresh_grace: 10,
             first_factor_satisfies_mfa: false,
+            session_lifetime: 43_200,
+            session_idle: 7200,
             denial_status: 401,
             otp_failure_status: 400,
             policy_put_status: 201,

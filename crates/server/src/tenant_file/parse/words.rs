@@ -80,6 +80,8 @@ pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
         ("refresh_token_lifetime", settings.refresh_token_lifetime),
         ("grant_lifetime", settings.grant_lifetime),
         ("id_token_lifetime", settings.id_token_lifetime),
+        ("session_lifetime", settings.session_lifetime),
+        ("session_idle", settings.session_idle),
         ("lock_seconds", settings.lock_seconds),
         ("lock_max_seconds", settings.lock_max_seconds),
     ] {
