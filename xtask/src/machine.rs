@@ -38,6 +38,13 @@ pub fn built(mut command: Command, names: &[&str]) -> Outcome<Vec<PathBuf>> {
     found.ok_or_else(|| format!("cargo did not say where `{}` lies", names.join("`, `")))
 }
 
+/// Builds the server as it is tested; where it lies.
+pub fn server() -> Outcome<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--locked", "-p", "countersign", "--bin", "countersign"]);
+    Ok(built(command, &["countersign"])?.remove(0))
+}
+
 /// Do we run as root?
 pub fn is_root() -> bool {
     numeric_id("-u", None).is_ok_and(|id| id == 0)

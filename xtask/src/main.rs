@@ -1,10 +1,11 @@
-//! Development commands: `cargo xtask test` and `cargo xtask bench`. Owns how the project is checked and measured;
+//! Development commands: `cargo xtask test`, `cargo xtask judge` and `cargo xtask bench`. Owns how the project is checked and measured;
 //! nothing here is shipped.
 // A tool that waits for processes and measures them lives in real time.
 #![allow(clippy::disallowed_methods)]
 
 mod bench;
 mod child;
+mod judges;
 mod machine;
 mod postgres;
 mod smtp;
@@ -26,8 +27,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Formatting, lints, every test and the documentation tests, against real PostgreSQL and a real mail server.
+    /// Formatting, lints, every test and the documentation tests, against real PostgreSQL, a real mail server, a real
+    /// browser and certified client libraries.
     Test,
+    /// The judges of `e2e/` alone: a real browser and certified client libraries against the server.
+    Judge,
     /// Measures the shipped build on one core against ceilings measured in the same run.
     Bench(bench::Options),
 }
@@ -38,6 +42,7 @@ pub type Outcome<T = ()> = Result<T, String>;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test => test::run(),
+        Task::Judge => test::judge(),
         Task::Bench(options) => bench::run(&options),
     };
     match outcome {

@@ -1,4 +1,5 @@
-//! Reads what `cargo test` says while it runs: which binary, how many tests. Does not decide what to run.
+//! How many tests there were: reads what `cargo test` says while it runs, and adds what other test runners counted. Does
+//! not decide what to run.
 
 /// The results of every test binary of one run.
 #[derive(Default)]
@@ -8,12 +9,17 @@ pub struct Summary {
     totals: Counts,
 }
 
+/// How many tests there were of each fate.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-    filtered: u64,
+pub struct Counts {
+    /// As they should.
+    pub passed: u64,
+    /// Not as they should.
+    pub failed: u64,
+    /// Marked not to be run.
+    pub ignored: u64,
+    /// Not chosen.
+    pub filtered: u64,
 }
 
 impl Summary {
@@ -33,6 +39,15 @@ impl Summary {
             }
             self.totals.add(counts);
         }
+    }
+
+    /// Takes in what another test runner counted.
+    pub fn add(&mut self, runner: &str, counts: Counts) {
+        let verdict = if counts.failed == 0 { "ok" } else { "FAILED" };
+        let Counts { passed, failed, ignored, .. } = counts;
+        self.lines
+            .push(format!("{runner:<36} test result: {verdict}. {passed} passed; {failed} failed; {ignored} ignored"));
+        self.totals.add(counts);
     }
 
     /// Tests that were not run although they exist.

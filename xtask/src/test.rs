@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Outcome;
+use crate::judges::Judges;
 use crate::machine;
 use crate::postgres::Postgres;
 use crate::smtp::Sink;
@@ -29,6 +30,7 @@ pub fn run() -> Outcome {
         println!("   at {}, messages in {}", sink.address(), sink.maildir().display());
         Ok(sink)
     })?;
+    let judges = prepare_judges(&mut steps)?;
     let mut summary = Summary::default();
     let begun = Instant::now();
     steps.try_out("tests", || run_tests(&postgres, &sink, &mut summary));
@@ -50,10 +52,36 @@ pub fn run() -> Outcome {
     });
     steps.try_out("the walk of the README", walk::run);
     drop((postgres, sink));
+    run_judges(&mut steps, &judges, &mut summary);
     let outcome = steps.finish();
     println!();
     summary.print(seconds);
     outcome
+}
+
+/// The judges alone.
+pub fn judge() -> Outcome {
+    let (mut steps, mut summary) = (Steps::begin(), Summary::default());
+    let begun = Instant::now();
+    let judges = prepare_judges(&mut steps)?;
+    run_judges(&mut steps, &judges, &mut summary);
+    let outcome = steps.finish();
+    println!();
+    summary.print(begun.elapsed().as_secs_f64());
+    outcome
+}
+
+fn prepare_judges(steps: &mut Steps) -> Outcome<Judges> {
+    steps.take("a browser, Node and Python", || {
+        let judges = Judges::prepare()?;
+        println!("   {}", judges.versions());
+        Ok(judges)
+    })
+}
+
+fn run_judges(steps: &mut Steps, judges: &Judges, summary: &mut Summary) {
+    steps.try_out("judges on Node", || judges.run_node(summary));
+    steps.try_out("judges on Python", || judges.run_python(summary));
 }
 
 /// Every test of the workspace, documentation tests included, none ignored.

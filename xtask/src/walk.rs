@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub fn run() -> Outcome {
         return Err(format!("the walk does not name `{ADDRESS}`"));
     }
 
-    let mut command = child::tied(&server()?.to_string_lossy(), "TERM");
+    let mut command = child::tied(&machine::server()?.to_string_lossy(), "TERM");
     command.args(["dev", "--listen", &address.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
     let mut server = Guarded::start(command, "the server", "TERM")?;
     server.wait_until(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())?;
@@ -42,10 +41,4 @@ pub fn run() -> Outcome {
         return Ok(());
     }
     Err(format!("the walk ended without tokens: {answer}{}", String::from_utf8_lossy(&output.stderr)))
-}
-
-fn server() -> Outcome<PathBuf> {
-    let mut command = machine::cargo();
-    command.args(["build", "--locked", "-p", "countersign", "--bin", "countersign"]);
-    Ok(machine::built(command, &["countersign"])?.remove(0))
 }
