@@ -11,8 +11,10 @@ pub mod factors;
 pub mod passwords;
 pub mod records;
 pub mod stored;
+pub mod ways;
 
 pub use alone::{Asker, Checked};
 pub use driver::{Begin, Failure, Flow, IssueRequest, Made, Next, SignIns, Submission};
 
 pub use store::Challenge;
+pub use ways::{Way, With};

@@ -151,6 +151,6 @@ fn read(row: store::DecisionRow) -> Decision {
 }
 
 /// The attribute of a person that holds addresses of this kind.
-fn attribute(kind: FactorKind) -> &'static str {
+pub(super) fn attribute(kind: FactorKind) -> &'static str {
     if kind == FactorKind::EmailOtp { "email" } else { "phone_number" }
 }

@@ -251,7 +251,13 @@ fn channel(tenant: &Tenant, kind: FactorKind) -> Option<(Channel, &OtpSettings)>
     })
 }
 
-fn channel_of(kind: &str) -> Option<Channel> {
+/// Whether this kind is a code that is sent.
+pub fn is_sent(kind: FactorKind) -> bool {
+    channel_of(kind.as_str()).is_some()
+}
+
+/// The way codes of this kind take.
+pub fn channel_of(kind: &str) -> Option<Channel> {
     match FactorKind::parse(kind)? {
         FactorKind::EmailOtp => Some(Channel::Email),
         FactorKind::SmsOtp => Some(Channel::Sms),
