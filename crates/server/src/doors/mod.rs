@@ -3,4 +3,5 @@
 //! A door imports the driver and the engine's words; it never touches the store's rows by itself beyond reading what it
 //! must show, decides nothing, and knows no other door.
 
+pub mod hosted;
 pub mod policyauth;

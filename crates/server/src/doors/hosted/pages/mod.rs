@@ -1,0 +1,159 @@
+//! What the hosted door shows: typed views in, a whole answer with its headers out.
+//!
+//! Owns the templates, the style, the few scripts, the words in each language, and the Content-Security-Policy that fits each
+//! page. Decides nothing, reads nothing from the store, and checks no field that comes back: it only names them ([`field`]).
+
+use axum::response::Response;
+
+mod colour;
+mod device;
+mod ends;
+mod headers;
+mod language;
+mod look;
+mod parts;
+mod qr;
+mod sign_in;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
+pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut};
+pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
+pub use look::{Look, check_look};
+pub use parts::{ClientView, Detail, Form, Person, Press, Problem, Scope, Step, field};
+pub use qr::svg as qr_svg;
+pub use sign_in::{
+    Account, ChooseAccount, ChooseWay, CodeEntry, Consent, Identify, NothingEnrolled, PasskeyStep, Reauthenticate, SignIn,
+    SourceChoice, TotpEntry, Way,
+};
+
+/// One page.
+#[derive(Debug)]
+pub enum Page<'a> {
+    /// User name and password on one page.
+    SignIn(SignIn<'a>),
+    /// The user name alone.
+    Identify(Identify<'a>),
+    /// The password of a person who is known.
+    Reauthenticate(Reauthenticate<'a>),
+    /// Which account to go on with.
+    ChooseAccount(ChooseAccount<'a>),
+    /// Which factor to use.
+    ChooseWay(ChooseWay<'a>),
+    /// A code that was sent.
+    Code(CodeEntry<'a>),
+    /// A code from an authenticator application.
+    Totp(TotpEntry<'a>),
+    /// A passkey.
+    Passkey(PasskeyStep<'a>),
+    /// Another factor is demanded and the person has none.
+    NothingEnrolled(NothingEnrolled<'a>),
+    /// What an application asks for.
+    Consent(Consent<'a>),
+    /// The code a device shows.
+    DeviceCode(DeviceCode<'a>),
+    /// Which device is about to be let in.
+    DeviceConfirm(DeviceConfirm<'a>),
+    /// The device was let in, or not.
+    DeviceDone(DeviceDone<'a>),
+    /// Whether to sign out.
+    ConfirmLogout(ConfirmLogout<'a>),
+    /// Signed out.
+    LoggedOut(LoggedOut<'a>),
+    /// Something was wrong with the request.
+    Error(ErrorPage<'a>),
+    /// An authorization answer on its way to the application (OAuth 2.0 Form Post Response Mode).
+    FormPost(FormPost<'a>),
+    /// The frame that tells whether the session changed (Session Management §3.2).
+    CheckSession(CheckSession<'a>),
+    /// The browser keeps no cookies.
+    CookiesNeeded(CookiesNeeded<'a>),
+    /// The dialogue is over.
+    Expired(Expired<'a>),
+}
+
+impl Page<'_> {
+    /// The answer: this page in this look, with every header it needs.
+    pub fn answer(&self, look: &Look) -> Response {
+        headers::answer(look, self)
+    }
+
+    /// The page alone.
+    ///
+    /// # Errors
+    /// A built-in template cannot be rendered, which the tests exclude.
+    pub fn html(&self, look: &Look) -> Result<String, minijinja::Error> {
+        templates::render(look, &self.sheet())
+    }
+
+    fn sheet(&self) -> Sheet<'_> {
+        match self {
+            Self::SignIn(page) => page.sheet(),
+            Self::Identify(page) => page.sheet(),
+            Self::Reauthenticate(page) => page.sheet(),
+            Self::ChooseAccount(page) => page.sheet(),
+            Self::ChooseWay(page) => page.sheet(),
+            Self::Code(page) => page.sheet(),
+            Self::Totp(page) => page.sheet(),
+            Self::Passkey(page) => page.sheet(),
+            Self::NothingEnrolled(page) => page.sheet(),
+            Self::Consent(page) => page.sheet(),
+            Self::DeviceCode(page) => page.sheet(),
+            Self::DeviceConfirm(page) => page.sheet(),
+            Self::DeviceDone(page) => page.sheet(),
+            Self::ConfirmLogout(page) => page.sheet(),
+            Self::LoggedOut(page) => page.sheet(),
+            Self::Error(page) => page.sheet(),
+            Self::FormPost(page) => page.sheet(),
+            Self::CheckSession(page) => page.sheet(),
+            Self::CookiesNeeded(page) => page.sheet(),
+            Self::Expired(page) => page.sheet(),
+        }
+    }
+}
+
+/// A page as the templates and the headers need it.
+struct Sheet<'a> {
+    /// The template, which is also where its words are.
+    name: &'static str,
+    /// Its values.
+    values: minijinja::Value,
+    status: axum::http::StatusCode,
+    /// The script it brings, if any.
+    script: Option<&'static str>,
+    /// Pictures from elsewhere.
+    images: Vec<&'a str>,
+    /// Frames it shows.
+    frames: Vec<&'a str>,
+    /// Where its form goes, if not to this server.
+    form_target: Option<&'a str>,
+    /// Whether anybody may put it into a frame.
+    framed: bool,
+    /// Whether no window of an application can have opened it, so that it may be cut off from its opener.
+    alone: bool,
+}
+
+impl<'a> Sheet<'a> {
+    fn new(name: &'static str, values: &impl serde::Serialize) -> Self {
+        Self {
+            name,
+            values: minijinja::Value::from(minijinja::value::Serde(values)),
+            status: axum::http::StatusCode::OK,
+            script: None,
+            images: Vec::new(),
+            frames: Vec::new(),
+            form_target: None,
+            framed: false,
+            alone: false,
+        }
+    }
+
+    /// With the logo of the application that asks.
+    fn of_step(name: &'static str, values: &impl serde::Serialize, step: &Step<'a>) -> Self {
+        let mut sheet = Self::new(name, values);
+        sheet.images.extend(step.client.as_ref().and_then(|client| client.logo));
+        sheet
+    }
+}

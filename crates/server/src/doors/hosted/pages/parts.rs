@@ -1,0 +1,260 @@
+//! What several pages share: forms and their fields, buttons, the application that asks, the person, and what went wrong.
+
+use std::collections::BTreeMap;
+
+use protocol::records::{Client, Seconds};
+use serde::{Serialize, Serializer};
+
+/// Names of the fields that come back.
+pub mod field {
+    /// The user name.
+    pub const USERNAME: &str = "username";
+    /// The password.
+    pub const PASSWORD: &str = "password";
+    /// The identity source, by its id.
+    pub const SOURCE: &str = "source";
+    /// A one-time code as it was typed: people put blanks and hyphens into it.
+    pub const CODE: &str = "code";
+    /// The factor that was chosen, by [`Way::id`](super::super::Way).
+    pub const WAY: &str = "way";
+    /// The account that was chosen, by [`Account::id`](super::super::Account).
+    pub const ACCOUNT: &str = "account";
+    /// The answer of a passkey (`PublicKeyCredential` as JSON, members in base64url).
+    pub const CREDENTIAL: &str = "credential";
+    /// The code a device shows, as it was typed.
+    pub const USER_CODE: &str = "user_code";
+    /// Which button was pressed, by [`Press`](super::Press).
+    pub const DO: &str = "do";
+}
+
+/// A button of a form. The main one sends no word of its own, since some browsers send none on Enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    /// The main button, or Enter.
+    Submit,
+    /// Sign in with a passkey instead.
+    Passkey,
+    /// Another way than this one.
+    Another,
+    /// Send the code again.
+    Resend,
+    /// Use another account.
+    OtherAccount,
+    /// Give up, back to the application.
+    Cancel,
+    /// Allow what is asked for.
+    Allow,
+    /// Do not.
+    Deny,
+}
+
+impl Press {
+    /// The value of [`field::DO`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Passkey => "passkey",
+            Self::Another => "another",
+            Self::Resend => "resend",
+            Self::OtherAccount => "other",
+            Self::Cancel => "cancel",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The button that was pressed. None for a word no page sends.
+    pub fn parse(value: Option<&str>) -> Option<Self> {
+        Some(match value {
+            None | Some("" | "submit") => Self::Submit,
+            Some("passkey") => Self::Passkey,
+            Some("another") => Self::Another,
+            Some("resend") => Self::Resend,
+            Some("other") => Self::OtherAccount,
+            Some("cancel") => Self::Cancel,
+            Some("allow") => Self::Allow,
+            Some("deny") => Self::Deny,
+            Some(_) => return None,
+        })
+    }
+}
+
+/// Where a form goes and what it carries unseen. Always posted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Form<'a> {
+    /// The path.
+    pub action: &'a str,
+    /// Names and values of hidden fields: the anti-forgery token and the like.
+    pub hidden: &'a [(&'a str, &'a str)],
+}
+
+/// What every page of a dialogue has.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step<'a> {
+    /// The form.
+    pub form: Form<'a>,
+    /// The application that asks, where there is one.
+    pub client: Option<ClientView<'a>>,
+    /// What went wrong with the last answer.
+    pub problem: Option<Problem>,
+    /// Whether the person may give up and go back to the application ([`Press::Cancel`]).
+    pub cancel: bool,
+}
+
+/// An application as people see it. Links that are not `http` or `https` are left out when it is made with [`ClientView::of`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its picture (`logo_uri`).
+    pub logo: Option<&'a str>,
+    /// Its home page (`client_uri`).
+    pub home: Option<&'a str>,
+    /// How it treats personal data (`policy_uri`).
+    pub policy: Option<&'a str>,
+    /// Its terms (`tos_uri`).
+    pub terms: Option<&'a str>,
+}
+
+impl<'a> ClientView<'a> {
+    /// What a client registered (OpenID Connect Registration §2).
+    pub fn of(client: &'a Client) -> Self {
+        let name = if client.name.is_empty() { client.id.as_str() } else { &client.name };
+        Self {
+            name,
+            logo: picture(client.logo_uri.as_deref()),
+            home: web(client.client_uri.as_deref()),
+            policy: web(client.policy_uri.as_deref()),
+            terms: web(client.tos_uri.as_deref()),
+        }
+    }
+}
+
+/// A link a person may be given: anything but `http` and `https` could run or show something in our place.
+pub(super) fn web(uri: Option<&str>) -> Option<&str> {
+    uri.filter(|uri| {
+        let scheme = uri.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        matches!(scheme.as_deref(), Some("http" | "https"))
+    })
+}
+
+/// A picture that may be shown: one whose host can stand in the Content-Security-Policy.
+pub(super) fn picture(uri: Option<&str>) -> Option<&str> {
+    web(uri).filter(|uri| super::headers::origin(uri).is_some())
+}
+
+/// A person who is known.
+#[derive(Clone, Debug, Serialize)]
+pub struct Person<'a> {
+    /// The name they go by, where there is one.
+    pub name: Option<&'a str>,
+    /// The user name.
+    pub username: &'a str,
+}
+
+/// A scope that is asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Scope<'a> {
+    /// Its name on the wire. The well-known ones have words of their own in each language.
+    pub name: &'a str,
+    /// What it means, for others; the name alone where absent.
+    pub description: Option<&'a str>,
+}
+
+/// One more thing that is asked for (a member of `authorization_details`, a resource).
+#[derive(Clone, Debug, Serialize)]
+pub struct Detail<'a> {
+    /// What it is.
+    pub title: &'a str,
+    /// Names and values that describe it.
+    pub members: BTreeMap<&'a str, &'a str>,
+}
+
+/// What went wrong with the last answer, as the person is told. Each has a fixed word in `data-problem`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// User name or password are wrong. Never says which.
+    WrongCredentials,
+    /// A field was left empty.
+    Missing,
+    /// The code is wrong.
+    WrongCode,
+    /// The code is too old, or was used.
+    CodeExpired,
+    /// Too many wrong answers; the account rests.
+    Resting {
+        /// For how long, where that may be told.
+        wait: Option<Seconds>,
+    },
+    /// Too many messages were asked for.
+    TooManyMessages {
+        /// When the next may be, where that may be told.
+        wait: Option<Seconds>,
+    },
+    /// The message cannot be sent.
+    NotSent,
+    /// The passkey was not accepted.
+    PasskeyRefused,
+    /// The password is right but must be changed elsewhere first.
+    PasswordExpired,
+    /// No device waits with this code.
+    UnknownUserCode,
+    /// This way cannot be used now.
+    WayUnavailable,
+    /// Too much to do at the moment.
+    Busy,
+}
+
+impl Problem {
+    /// Every kind once, for tests and documents.
+    pub const ALL: [Self; 12] = [
+        Self::WrongCredentials,
+        Self::Missing,
+        Self::WrongCode,
+        Self::CodeExpired,
+        Self::Resting { wait: Some(60) },
+        Self::TooManyMessages { wait: Some(60) },
+        Self::NotSent,
+        Self::PasskeyRefused,
+        Self::PasswordExpired,
+        Self::UnknownUserCode,
+        Self::WayUnavailable,
+        Self::Busy,
+    ];
+
+    /// The fixed word, in `data-problem` of `#error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongCredentials => "wrong_credentials",
+            Self::Missing => "missing",
+            Self::WrongCode => "wrong_code",
+            Self::CodeExpired => "code_expired",
+            Self::Resting { .. } => "resting",
+            Self::TooManyMessages { .. } => "too_many_messages",
+            Self::NotSent => "not_sent",
+            Self::PasskeyRefused => "passkey_refused",
+            Self::PasswordExpired => "password_expired",
+            Self::UnknownUserCode => "unknown_user_code",
+            Self::WayUnavailable => "way_unavailable",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn wait(self) -> Option<Seconds> {
+        match self {
+            Self::Resting { wait } | Self::TooManyMessages { wait } => wait,
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown {
+            code: &'static str,
+            wait: Option<Seconds>,
+        }
+        Shown { code: self.as_str(), wait: self.wait() }.serialize(serializer)
+    }
+}

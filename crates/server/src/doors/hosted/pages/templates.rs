@@ -1,0 +1,108 @@
+//! The built-in templates, compiled once.
+
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, context};
+
+use super::Sheet;
+use super::look::{Look, Palette};
+
+/// Steps a page may take; the longest consent screens take a few thousand.
+const FUEL: u64 = 500_000;
+
+/// Passkeys.
+pub(super) const PASSKEY_JS: &str = include_str!("templates/passkey.js");
+/// Sends the answer on.
+pub(super) const FORM_POST_JS: &str = include_str!("templates/form_post.js");
+/// Goes on once the frames are there.
+pub(super) const LOGGED_OUT_JS: &str = include_str!("templates/logged_out.js");
+/// Session management.
+pub(super) const CHECK_SESSION_JS: &str = include_str!("templates/check_session.js");
+
+const CSS: &str = include_str!("templates/page.css");
+
+macro_rules! sources {
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
+}
+
+const SOURCES: [(&str, &str); 22] = sources![
+    "base.html",
+    "parts.html",
+    "sign_in.html",
+    "identify.html",
+    "reauthenticate.html",
+    "choose_account.html",
+    "choose_way.html",
+    "code.html",
+    "totp.html",
+    "passkey.html",
+    "nothing_enrolled.html",
+    "consent.html",
+    "device_code.html",
+    "device_confirm.html",
+    "device_done.html",
+    "confirm_logout.html",
+    "logged_out.html",
+    "error.html",
+    "form_post.html",
+    "check_session.html",
+    "cookies_needed.html",
+    "expired.html",
+];
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    environment.set_syntax(syntax());
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    for (name, source) in SOURCES {
+        environment.add_template(name, source).expect("the built-in templates are well formed, a test renders each");
+    }
+    environment
+});
+
+/// Tags on lines of their own leave nothing behind.
+fn syntax() -> SyntaxConfig {
+    let built = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    built.expect("no delimiter is changed, so none can be missing")
+}
+
+/// The style without the blanks that only its readers need.
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    let lines = CSS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("/*"));
+    lines.collect::<Vec<_>>().join("\n")
+});
+
+/// The page as HTML.
+pub(super) fn render(look: &Look, sheet: &Sheet<'_>) -> Result<String, Error> {
+    let template = TEMPLATES.get_template(&format!("{}.html", sheet.name))?;
+    let language = &look.language;
+    let values = context! {
+        page => &sheet.values,
+        name => sheet.name,
+        script => sheet.script,
+        style => STYLE.as_str(),
+        colours => colours(look),
+        title => &look.title,
+        logo => look.logo.as_deref(),
+        nonce => &look.nonce,
+        lang => language.tag(),
+        dir => language.direction(),
+        t => language.sentences(),
+        w => language.plain(),
+    };
+    template.render(values)
+}
+
+/// The tenant's colours as custom properties; both sets, since the browser says which it wants.
+fn colours(look: &Look) -> String {
+    let set = |palette: &Palette| {
+        format!(
+            ":root{{--accent:{};--hover:{};--on-accent:{};--link:{};--tint:{}}}",
+            palette.accent, palette.hover, palette.on_accent, palette.link, palette.tint
+        )
+    };
+    format!("{}@media(prefers-color-scheme:dark){{{}}}", set(&look.light), set(&look.dark))
+}
