@@ -3,12 +3,15 @@
 //! Owns what a client may have and how the standards spell it. Does no I/O, reads no clock, draws no
 //! random bytes, and does not know how a person signed in.
 
+pub mod authorize;
 pub mod b64;
 pub mod basic;
 pub mod claims;
+pub mod claims_request;
 pub mod client_auth;
 pub mod discovery;
 pub mod form;
+pub mod hashes;
 pub mod json;
 pub mod jwk;
 pub mod jwt;

@@ -77,6 +77,10 @@ codes! {
     RequestNotSupported = "request_not_supported", 400;
     /// Request objects by reference are not offered (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported = "request_uri_not_supported", 400;
+    /// Registration within a request is not offered (OpenID Connect Core §3.1.2.6).
+    RegistrationNotSupported = "registration_not_supported", 400;
+    /// The authentication asked for cannot be had (Unmet Authentication Requirements §2; RFC 9470 §5).
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
     /// `authorization_details` are not good (RFC 9396 §5).
     InvalidAuthorizationDetails = "invalid_authorization_details", 400;
     /// A member of client metadata is not good (RFC 7591 §3.2.2).

@@ -9,6 +9,8 @@ use crate::records::Client;
 pub const STANDARD: [&str; 5] = ["openid", "profile", "email", "phone", "address"];
 /// The scope of a token that only continues a sign-in (vendor page §1.3). Never granted to anybody who asks.
 pub const CHALLENGE: &str = "mfa_challenge";
+/// The scope of a refresh token that outlives the session (OpenID Connect Core §11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Scopes in one request.
 const MAX_SCOPES: usize = 64;
@@ -51,6 +53,22 @@ pub fn grant(text: &str, client: &Client) -> Result<Vec<String>, Rejection> {
     let asked = !scopes.is_empty();
     scopes.retain(|scope| may_have(client, scope));
     if asked && scopes.is_empty() {
+        return Err(Rejection::invalid_scope("the client may have none of the scopes asked for"));
+    }
+    Ok(scopes)
+}
+
+/// The scopes a client is given at the authorization endpoint, as [`grant`] gives them. `offline_access` stays only where a code comes of it
+/// and the client may refresh (OpenID Connect Core §11); the person must then be asked for consent, unless the client is one
+/// that is never asked about.
+///
+/// # Errors
+/// `invalid_scope` if scopes were asked for and none is left.
+pub fn grant_at_authorization(asked: &[String], client: &Client, code: bool) -> Result<Vec<String>, Rejection> {
+    let refreshes = code && client.grant_types.contains("refresh_token");
+    let mut scopes = asked.to_vec();
+    scopes.retain(|scope| if scope == OFFLINE_ACCESS { refreshes } else { may_have(client, scope) });
+    if !asked.is_empty() && scopes.is_empty() {
         return Err(Rejection::invalid_scope("the client may have none of the scopes asked for"));
     }
     Ok(scopes)
@@ -119,6 +137,21 @@ mod tests {
             assert_eq!(grant("openid mfa_challenge", &app).unwrap(), ["openid"]);
             assert_eq!(code(grant(CHALLENGE, &app)), OAuthCode::InvalidScope);
         }
+    }
+
+    #[test]
+    fn a13_p15_offline_access_is_for_codes_of_clients_that_refresh() {
+        let asked: Vec<String> = ["openid", "offline_access", "unknown"].map(str::to_owned).to_vec();
+        let mut app = client(&[], true);
+        assert_eq!(grant_at_authorization(&asked, &app, true).unwrap(), ["openid"]);
+        app.grant_types.insert("refresh_token".into());
+        assert_eq!(grant_at_authorization(&asked, &app, true).unwrap(), ["openid", "offline_access"]);
+        assert_eq!(grant_at_authorization(&asked, &app, false).unwrap(), ["openid"]);
+        assert_eq!(grant_at_authorization(&[], &app, false).unwrap(), Vec::<String>::new());
+        assert_eq!(code(grant_at_authorization(&asked[2..], &app, true)), OAuthCode::InvalidScope);
+        let free = client(&[], false);
+        assert_eq!(grant_at_authorization(&asked, &free, true).unwrap(), ["openid", "unknown"]);
+        assert_eq!(code(grant_at_authorization(&[CHALLENGE.into()], &free, true)), OAuthCode::InvalidScope);
     }
 
     #[test]
