@@ -276,6 +276,9 @@ pub struct AccessToken<'a> {
     /// Names of the factors proved.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub amr: &'a [String],
+    /// Who acts for the person (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<&'a Value>,
 }
 
 /// What introspection says of a token that is good (RFC 7662 §2.2; vendor page §4.11). Of any other it says [`INACTIVE`].

@@ -130,6 +130,7 @@ fn an_id_token_is_written_without_empty_members() {
 #[test]
 fn one_audience_is_a_text_and_several_are_an_array() {
     let mut token = AccessToken {
+        act: None,
         iss: "i",
         sub: "s",
         aud: vec!["app"],

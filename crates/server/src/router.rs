@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::doors::policyauth;
-use crate::oauth::{discovery, introspect, revoke, token, userinfo};
+use crate::oauth::{device, discovery, introspect, par, revoke, token, userinfo};
 use crate::{dev, reply};
 
 /// The path families that serve the authorization server (vendor page §0.2). One implementation, four names.
@@ -34,6 +34,8 @@ pub fn build(app: App) -> Router {
             .route(&at("/token"), post(token::token))
             .route(&at("/introspect"), post(introspect::introspect))
             .route(&at("/revoke"), post(revoke::revoke))
+            .route(&at("/device_authorization"), post(device::start))
+            .route(&at("/par"), post(par::push))
             .route(&at("/userinfo"), get(userinfo::userinfo).post(userinfo::userinfo))
             .route(&at("/jwks"), get(discovery::jwks))
             .route(&at("/.well-known/openid-configuration"), get(discovery::metadata))
@@ -54,6 +56,8 @@ pub fn paths() -> Vec<&'static str> {
         "/token",
         "/introspect",
         "/revoke",
+        "/device_authorization",
+        "/par",
         "/userinfo",
         "/jwks",
         "/.well-known/openid-configuration",

@@ -149,6 +149,10 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
     let client = call.tenant.clients.get(&row.client);
     let entitlements: Vec<&str> =
         client.map(|client| client.entitlements.iter().map(String::as_str).collect()).unwrap_or_default();
+    let mut person = detail.map(|detail| claims::select_introspected(&detail.claims)).unwrap_or_default();
+    if let Some(act) = detail.and_then(|detail| detail.act.clone()) {
+        person.insert("act".to_owned(), act);
+    }
     let aud = if row.detail.audience.is_empty() {
         vec![row.client.as_str()]
     } else {
@@ -168,7 +172,7 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
             sub: row.subject.as_ref().map_or(row.client.as_str(), |subject| subject.as_str()),
             aud,
             iss: &row.detail.issuer,
-            person: detail.map(|detail| claims::select_introspected(&detail.claims)).unwrap_or_default(),
+            person,
             amr: detail.map_or(&[], |detail| &detail.amr),
             acr: acr.as_deref(),
             entitlements: &entitlements,

@@ -141,7 +141,8 @@ async fn access(
 ) -> Result<(String, Seconds, Option<Change>), Refused> {
     let client = &request.client;
     let tenant = &request.call.tenant;
-    let expires = at + client.access_token_lifetime.unwrap_or(tenant.tenant.settings.access_token_lifetime);
+    let lifetime = client.access_token_lifetime.unwrap_or(tenant.tenant.settings.access_token_lifetime);
+    let expires = detail.not_after.map_or(at + lifetime, |end| end.min(at + lifetime));
     let audience: Vec<String> =
         if detail.resource.is_empty() { client.audiences.clone() } else { detail.resource.clone() };
     match client.access_token_format {
@@ -183,6 +184,7 @@ async fn access(
                 auth_time: detail.auth_time,
                 acr: acr.as_deref(),
                 amr: &detail.amr,
+                act: detail.act.as_ref(),
             };
             let signed =
                 tenant.keys.sign_off_thread(Sign::With(client.access_token_alg), Typ::AccessToken, &claims, at).await?;

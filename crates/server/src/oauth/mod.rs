@@ -4,14 +4,17 @@
 
 pub mod client;
 pub mod context;
+pub mod device;
 pub mod discovery;
 pub mod grants;
 pub mod introspect;
 pub mod issue;
+pub mod par;
 pub mod person;
 pub mod refresh;
 pub mod refused;
 pub mod revoke;
+mod sources;
 pub mod token;
 pub mod userinfo;
 

@@ -15,6 +15,13 @@ use crate::signin::Failure;
 pub enum Refused {
     /// The request is wrong as it stands.
     Rejected(Rejection),
+    /// The request is wrong, and this endpoint says so with a status of its own.
+    At {
+        /// The status.
+        status: u16,
+        /// What is wrong.
+        rejection: Rejection,
+    },
     /// The sign-in is refused. An administrator finds the decision under the reference.
     Denied {
         /// What may be shown.
@@ -33,6 +40,10 @@ impl Refused {
     pub fn into_response(self, denial_status: u16) -> Response {
         match self {
             Self::Rejected(rejection) => reply::rejection(&rejection),
+            Self::At { status, rejection } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                reply::oauth(status, rejection.code, &rejection.describe())
+            }
             Self::Denied { refusal, reference } => {
                 let status = StatusCode::from_u16(denial_status).unwrap_or(StatusCode::UNAUTHORIZED);
                 let text = match refusal {

@@ -20,6 +20,7 @@ use super::refused::Refused;
 use crate::app::App;
 use crate::call::Call;
 use crate::reply;
+use crate::signin::stored::Wanted;
 use crate::signin::{Flow, SignIns};
 
 /// Parameters that may be repeated (RFC 8707 §2, RFC 8693 §2.1).
@@ -45,6 +46,8 @@ pub enum Answer {
     Tokens(Tokens),
     /// A factor must be proved first.
     Challenge(Challenge),
+    /// The token an exchange came to.
+    Exchanged(Exchanged),
 }
 
 /// Tokens, in the member order of the vendor's text.
@@ -66,6 +69,37 @@ pub struct Tokens {
     pub token_type: &'static str,
     /// Seconds left.
     pub expires_in: i64,
+}
+
+/// The answer of an exchange of tokens (RFC 8693 §2.2.1).
+#[derive(Debug, Serialize)]
+pub struct Exchanged {
+    /// The tokens; `access_token` holds the one asked for, of whatever kind.
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    /// Its kind.
+    pub issued_token_type: &'static str,
+}
+
+impl Exchanged {
+    /// What is handed out where this kind of token was asked for.
+    pub fn of(tokens: Tokens, wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::AccessToken => Self { tokens, issued_token_type: "urn:ietf:params:oauth:token-type:access_token" },
+            Wanted::Jwt => Self { tokens, issued_token_type: "urn:ietf:params:oauth:token-type:jwt" },
+            // RFC 8693 §2.2.1: what is no access token has no type as one, and nothing else goes with it.
+            Wanted::IdToken => Self {
+                tokens: Tokens {
+                    access_token: tokens.id_token.unwrap_or_default(),
+                    refresh_token: None,
+                    id_token: None,
+                    token_type: "N_A",
+                    ..tokens
+                },
+                issued_token_type: "urn:ietf:params:oauth:token-type:id_token",
+            },
+        }
+    }
 }
 
 /// A challenge, in the member order of the vendor's text.
@@ -93,6 +127,7 @@ pub async fn token(State(app): State<App>, call: Call) -> Response {
     match answer {
         Ok((_, Answer::Tokens(tokens))) => reply::json(StatusCode::OK, &tokens),
         Ok((_, Answer::Challenge(challenge))) => reply::json(StatusCode::OK, &challenge),
+        Ok((_, Answer::Exchanged(exchanged))) => reply::json(StatusCode::OK, &exchanged),
         Err(refused) => refused.into_response(call.tenant.tenant.settings.denial_status),
     }
 }

@@ -52,4 +52,29 @@ pub struct Resume {
     pub began: Seconds,
     /// Tokens were issued for this grant before: the outcome renews it.
     pub renews: bool,
+    /// What binds the outcome of an exchange of tokens (RFC 8693).
+    pub exchange: Option<Exchange>,
+}
+
+/// What an exchange of tokens binds its outcome to, whatever is proved before it ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Who acts for the person (`act`).
+    pub act: Option<serde_json::Value>,
+    /// When the token ends that was exchanged.
+    pub not_after: Seconds,
+    /// The kind of token asked for.
+    pub wanted: Wanted,
+}
+
+/// The kind of token an exchange was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// An access token in the client's own form.
+    AccessToken,
+    /// An access token that is a JWT.
+    Jwt,
+    /// An ID token.
+    IdToken,
 }

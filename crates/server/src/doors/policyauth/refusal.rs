@@ -154,7 +154,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Fault(fault) => Self::Fault(fault),
             Refused::Busy(busy) => Self::Busy(busy.retry_after),
-            Refused::Rejected(_) | Refused::Denied { .. } => Self::BadToken,
+            Refused::Rejected(_) | Refused::At { .. } | Refused::Denied { .. } => Self::BadToken,
         }
     }
 }

@@ -1,29 +1,23 @@
 //! `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`: the presentation of a factor assertion of ours (vendor page
 //! §2.5), or an ordinary assertion of a trusted issuer (RFC 7523, vendor page §4.6).
 
-use engine::{Prior, Proof, Refusal, Stage};
-use protocol::client_auth::audience_is_within;
+use engine::{Proof, Refusal, Stage};
 use protocol::oauth_error::{OAuthCode, Rejection};
-use protocol::records::{GrantId, TrustedIssuer, User, UserId};
-use protocol::time_claims::check_times;
+use protocol::records::{GrantId, User};
 use serde_json::{Map, Value};
 use store::{Change, CommitError};
 
-use super::super::client::accepted_audiences;
 use super::super::context;
 use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
+use super::known::{self, Known};
+use super::outside::{self, LONGEST_LIFE};
 use super::resume::{self, scope_asked};
 use crate::doors::policyauth::assertion;
-use crate::keys_of::keys_of_issuer;
 use crate::signin::applied;
 use crate::signin::context::gather;
-use crate::signin::stored::Resume;
-use crate::signin::{Begin, Flow, SignIns};
-
-/// The longest an outside assertion may still run.
-const LONGEST_LIFE: i64 = 3600;
+use crate::signin::{Flow, SignIns};
 
 /// Tells the two uses apart by the issuer, and runs the one meant.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
@@ -116,14 +110,15 @@ async fn present(
 /// What was proved before a person was cut off counts no more.
 fn rests_on(flow: &Flow) -> Option<i64> {
     let pending = if let Stage::Proven { proof, .. } = &flow.stored.state.stage { Some(proof.at) } else { None };
-    let vouched = (flow.stored.resume.grant_type == "jwt-bearer").then_some(flow.stored.resume.began);
+    let vouched = matches!(flow.stored.resume.grant_type.as_str(), "jwt-bearer" | "token-exchange");
+    let vouched = vouched.then_some(flow.stored.resume.began);
     flow.stored.state.proofs.iter().map(|proof| proof.at).chain(pending).chain(vouched).min()
 }
 
 /// An assertion of a trusted issuer begins a grant of its own.
 async fn outside(request: &TokenRequest<'_>, jwt: &str) -> Result<Answer, Refused> {
-    let (claims, issuer) = verified(request, jwt).await?;
-    let user = subject(request, &claims, issuer.as_ref()).await?;
+    let (claims, issuer) = outside::verify(request, jwt, outside::Use::Assertion).await?;
+    let user = outside::subject(request, &claims, issuer.as_ref()).await?;
     if let Some(change) = spend(request, &claims, request.app.world.now())? {
         spend_now(request, change).await?;
     }
@@ -140,99 +135,16 @@ async fn spend_now(request: &TokenRequest<'_>, change: Change) -> Result<(), Ref
 
 /// A new grant of a person already known, with what was proved already.
 async fn begin(request: &TokenRequest<'_>, user: &User, proofs: Vec<Proof>) -> Result<Answer, Refused> {
-    let TokenRequest { app, call, form, client, .. } = request;
-    let now = app.world.now();
-    let scope = scope_asked(request)?.unwrap_or_default();
-    let resource = resume::resources(request)?;
-    let context = context::read(form)?;
-    let applies = client.policy_grants.jwt_bearer && (context.is_some() || !client.policy_requires_context);
-    let policy = if applies { applied::native(&call.tenant, client)? } else { None };
-    let stage = context.as_ref().and_then(|context| context.stage.as_deref());
-    let facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(user), &app.geo);
-    let begin = Begin {
-        client: client.id.clone(),
-        grant: GrantId(app.world.uuid()),
-        policy,
-        after: policy.map(|policy| applied::for_stage(&call.tenant, policy, stage)),
-        facts: &facts,
-        prior: Some(Prior { subject: user.id.0.clone(), proofs }),
-        resume: Resume {
-            grant_type: "jwt-bearer".to_owned(),
-            scope,
-            resource,
-            authorization_details: resume::authorization_details(form)?,
-            context,
-            issuer: call.issuer(),
-            began: now,
-            renews: false,
-        },
+    let known = Known {
+        user,
+        proofs,
+        grant_type: "jwt-bearer",
+        governed: request.client.policy_grants.jwt_bearer,
+        scope: scope_asked(request)?.unwrap_or_default(),
+        resource: resume::resources(request)?,
+        exchange: None,
     };
-    let next = SignIns { app, tenant: &call.tenant }.begin(begin).await?;
-    resume::answer(request, next).await
-}
-
-/// The claims of an assertion whose issuer the client may speak for: signature, audience and times hold.
-async fn verified(
-    request: &TokenRequest<'_>,
-    jwt: &str,
-) -> Result<(Map<String, Value>, Option<TrustedIssuer>), Refused> {
-    let TokenRequest { app, call, client, .. } = request;
-    // CSIAQ5212E: the integrity of the JWT; every failure looks alike.
-    let refuse =
-        || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be trusted").with_id("CSIAQ5212E"));
-    let peeked = protocol::jwt::peek(jwt).map_err(|_| refuse())?;
-    let named = peeked.claim_text("iss").ok_or_else(refuse)?;
-    let issuer = client.trusted_issuers.iter().find(|issuer| issuer.issuer == named && issuer.enabled).cloned();
-    let keys = match &issuer {
-        Some(issuer) => keys_of_issuer(app, issuer).await.map_err(|_| refuse())?,
-        None if named == client.id.as_str() => {
-            crate::keys_of::keys_of_client(app, client).await.map_err(|_| refuse())?
-        }
-        None => return Err(refuse()),
-    };
-    let claims = protocol::jwt::verify(jwt, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?;
-    let accepted = accepted_audiences(call);
-    if !claims.get("aud").is_some_and(|aud| audience_is_within(aud, &accepted)) {
-        return Err(refuse());
-    }
-    let now = app.world.now();
-    let times = check_times(&claims, now, client.assertion_skew).map_err(|_| refuse())?;
-    match times.exp {
-        Some(exp) if exp <= now + LONGEST_LIFE => Ok((claims, issuer)),
-        Some(_) | None => Err(refuse()),
-    }
-}
-
-/// The person the assertion speaks of.
-async fn subject(
-    request: &TokenRequest<'_>,
-    claims: &Map<String, Value>,
-    issuer: Option<&TrustedIssuer>,
-) -> Result<User, Refused> {
-    let TokenRequest { app, call, client, .. } = request;
-    let refuse = || Refused::Rejected(Rejection::invalid_grant("the assertion names nobody who may sign in"));
-    let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| sub.len() <= 256).ok_or_else(refuse)?;
-    let search_by = issuer.map_or("uid", |issuer| issuer.search_by.as_str());
-    let realm = claims.get("realm").and_then(Value::as_str);
-    let mut found = match search_by {
-        "uid" | "" => app.store.user(&call.tenant.tenant.id, &UserId::from(sub)).await?.into_iter().collect(),
-        "preferred_username" | "userName" => {
-            let mut found = Vec::new();
-            for source in &call.tenant.sources {
-                found.extend(app.store.user_by_login(&call.tenant.tenant.id, &source.id, sub).await?);
-            }
-            found
-        }
-        attribute => app.store.users_by_attribute(&call.tenant.tenant.id, attribute, sub, 3).await?,
-    };
-    if let Some(realm) = realm {
-        found.retain(|user: &User| {
-            call.tenant.sources.iter().any(|source| source.id == user.source && source.realm == realm)
-        });
-    }
-    // More than one is ambiguous, and nobody is guessed.
-    let (Some(user), true) = (found.pop(), found.is_empty()) else { return Err(refuse()) };
-    if user.active && resume::entitled(client, &user) { Ok(user) } else { Err(refuse()) }
+    known::begin(request, known).await
 }
 
 /// The write that spends the assertion's `jti`.

@@ -6,10 +6,16 @@ use super::refused::Refused;
 use super::token::{Answer, TokenRequest};
 
 mod client_credentials;
+mod device_code;
 mod jwt_bearer;
+mod known;
+mod outside;
+mod password;
 mod policyauth;
+mod presented;
 mod refresh_token;
 mod resume;
+mod token_exchange;
 
 pub use resume::{amr, entitled};
 
@@ -24,11 +30,25 @@ pub enum Grant {
     ClientCredentials,
     /// A refresh (RFC 6749 §6).
     RefreshToken,
+    /// A login name and a password (RFC 6749 §4.3).
+    Password,
+    /// What a person approved elsewhere (RFC 8628).
+    DeviceCode,
+    /// A token for another (RFC 8693).
+    TokenExchange,
 }
 
 impl Grant {
     /// Every grant, in the order metadata lists them.
-    pub const ALL: [Self; 4] = [Self::Policyauth, Self::JwtBearer, Self::ClientCredentials, Self::RefreshToken];
+    pub const ALL: [Self; 7] = [
+        Self::Policyauth,
+        Self::JwtBearer,
+        Self::ClientCredentials,
+        Self::RefreshToken,
+        Self::Password,
+        Self::DeviceCode,
+        Self::TokenExchange,
+    ];
 
     /// The value of `grant_type`.
     pub fn name(self) -> &'static str {
@@ -37,6 +57,9 @@ impl Grant {
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::ClientCredentials => "client_credentials",
             Self::RefreshToken => "refresh_token",
+            Self::Password => "password",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -45,12 +68,20 @@ impl Grant {
         Self::ALL.into_iter().find(|grant| grant.name() == name)
     }
 
-    /// Whether the client may use it. A factor assertion may be presented by whoever may begin its flow.
+    /// Whether the client may use it. A factor assertion may be presented by whoever may begin a grant that asks for factors.
     pub fn allowed_to(self, client: &Client) -> bool {
         let has = |grant: Self| client.grant_types.contains(grant.name());
         match self {
-            Self::JwtBearer => has(Self::JwtBearer) || has(Self::Policyauth) || has(Self::RefreshToken),
-            Self::Policyauth | Self::ClientCredentials | Self::RefreshToken => has(self),
+            Self::JwtBearer => {
+                let asking = [Self::Policyauth, Self::RefreshToken, Self::Password, Self::TokenExchange];
+                has(self) || asking.into_iter().any(has)
+            }
+            Self::Policyauth
+            | Self::ClientCredentials
+            | Self::RefreshToken
+            | Self::Password
+            | Self::DeviceCode
+            | Self::TokenExchange => has(self),
         }
     }
 }
@@ -66,5 +97,8 @@ pub async fn exchange(grant: Grant, request: &TokenRequest<'_>) -> Result<Answer
         Grant::Policyauth => Box::pin(policyauth::exchange(request)).await,
         Grant::JwtBearer => Box::pin(jwt_bearer::exchange(request)).await,
         Grant::RefreshToken => Box::pin(refresh_token::exchange(request)).await,
+        Grant::Password => Box::pin(password::exchange(request)).await,
+        Grant::DeviceCode => Box::pin(device_code::exchange(request)).await,
+        Grant::TokenExchange => Box::pin(token_exchange::exchange(request)).await,
     }
 }

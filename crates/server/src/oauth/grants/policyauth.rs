@@ -39,6 +39,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
             issuer: call.issuer(),
             began: app.world.now(),
             renews: false,
+            ..Resume::default()
         },
     };
     let next = SignIns { app, tenant: &call.tenant }.begin(begin).await?;

@@ -122,6 +122,7 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
                 issuer: grant.detail.issuer.clone(),
                 began: grant.created,
                 renews: true,
+                ..Resume::default()
             },
         };
         match sign_ins.begin(begin).await? {

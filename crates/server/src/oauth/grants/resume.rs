@@ -3,7 +3,7 @@
 use engine::Proof;
 use protocol::form::Form;
 use protocol::oauth_error::{OAuthCode, Rejection};
-use protocol::records::{Client, Grant, GrantDetail, Seconds, User, UserId};
+use protocol::records::{AccessTokenFormat, Client, Grant, GrantDetail, GrantId, User, UserId};
 use protocol::scope;
 use store::Change;
 
@@ -11,9 +11,10 @@ use super::super::issue;
 use super::super::person;
 use super::super::refresh;
 use super::super::refused::Refused;
-use super::super::token::{Answer, Challenge, TokenRequest};
+use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
 use crate::fault::Fault;
 use crate::policy_document::{allowed_factors, factor_name};
+use crate::signin::stored::Wanted;
 use crate::signin::{Flow, Next, SignIns};
 use crate::tokens;
 
@@ -62,36 +63,72 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         nonce: None,
         claims_request: None,
         acr: None,
+        act: resume.exchange.as_ref().and_then(|exchange| exchange.act.clone()),
+        not_after: resume.exchange.as_ref().map(|exchange| exchange.not_after),
         claims: person::snapshot(&call.tenant, call.host(), client, &user),
         base: call.base.clone(),
         issuer: resume.issuer.clone(),
         seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
         generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
     };
-    let grant = next_grant(request, &flow, detail, earlier, now)?;
-    let issued = issue::all(request, &grant, &user, &scope, issue::Turn::First).await?;
-    let mut changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    let grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
+    let wanted = resume.exchange.as_ref().map(|exchange| exchange.wanted);
+    let changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    let tokens = hand_out(request, grant, &user, &scope, wanted, changes).await?;
+    Ok(match wanted {
+        None => Answer::Tokens(tokens),
+        Some(wanted) => Answer::Exchanged(Exchanged::of(tokens, wanted)),
+    })
+}
+
+/// Issues the tokens of a grant in its new state, and commits them with it and with whatever made them due.
+///
+/// # Errors
+/// What made them due was used by somebody else first (`invalid_grant`); no key signs; the store failed.
+pub async fn hand_out(
+    request: &TokenRequest<'_>,
+    grant: Grant,
+    user: &User,
+    scope: &[String],
+    wanted: Option<Wanted>,
+    mut changes: Vec<Change>,
+) -> Result<Tokens, Refused> {
+    let issued = match wanted {
+        Some(Wanted::Jwt) => {
+            let client = Client { access_token_format: AccessTokenFormat::Jwt, ..(*request.client).clone() };
+            let TokenRequest { app, call, form, .. } = *request;
+            let request = TokenRequest { app, call, form, client: client.into(), presenter: None };
+            issue::all(&request, &grant, user, scope, issue::Turn::First).await?
+        }
+        Some(Wanted::AccessToken | Wanted::IdToken) | None => {
+            issue::all(request, &grant, user, scope, issue::Turn::First).await?
+        }
+    };
     changes.extend(issued.changes);
     changes.push(if grant.version == 0 { Change::AddGrant(grant) } else { Change::UpdateGrant(grant) });
     issue::commit(request, "tokens", changes).await?;
-    Ok(Answer::Tokens(issued.tokens))
+    Ok(issued.tokens)
 }
 
-/// The grant as it stands once these tokens are out.
-fn next_grant(
+/// The grant as it stands once these tokens are out: a new one, or the next state of an earlier one.
+///
+/// # Errors
+/// Its id is no UUID.
+pub fn next_grant(
     request: &TokenRequest<'_>,
-    flow: &Flow,
+    id: &GrantId,
+    subject: Option<UserId>,
     detail: GrantDetail,
     earlier: Option<Grant>,
-    now: Seconds,
 ) -> Result<Grant, Refused> {
     let TokenRequest { app, call, client, .. } = request;
+    let now = app.world.now();
     let settings = &call.tenant.tenant.settings;
     let mut grant = earlier.unwrap_or_else(|| Grant {
-        id: flow.id.clone(),
+        id: id.clone(),
         tenant: call.tenant.tenant.id.clone(),
         client: client.id.clone(),
-        subject: flow.stored.state.subject.clone().map(UserId),
+        subject,
         active: true,
         created: now,
         expires: now + client.grant_lifetime.unwrap_or(settings.grant_lifetime),
@@ -102,6 +139,9 @@ fn next_grant(
         rotated_at: now,
         version: 0,
     });
+    if let Some(end) = detail.not_after {
+        grant.expires = grant.expires.min(end);
+    }
     if client.grant_types.contains("refresh_token") {
         let token = refresh::write(&app.master, &grant.tenant, &grant.id, &detail.seed, detail.generation)
             .ok_or_else(|| Fault::stored("a grant id is no UUID"))?;

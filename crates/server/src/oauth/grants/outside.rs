@@ -1,0 +1,107 @@
+//! JWTs of others that a client may speak for (RFC 7523 §3): whose keys verify them, and whom they speak of. Owns what must hold
+//! of any such JWT; what comes of it is the grant's.
+
+use protocol::client_auth::audience_is_within;
+use protocol::oauth_error::Rejection;
+use protocol::records::{TrustedIssuer, User, UserId};
+use protocol::time_claims::check_times;
+use serde_json::{Map, Value};
+
+use super::super::client::accepted_audiences;
+use super::super::refused::Refused;
+use super::super::token::TokenRequest;
+use super::resume;
+use crate::keys_of::{keys_of_client, keys_of_issuer};
+
+/// The longest an assertion may still run.
+pub const LONGEST_LIFE: i64 = 3600;
+
+/// What a JWT is presented as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// An assertion (RFC 7523): made for us, now; the client itself may be its issuer.
+    Assertion,
+    /// A token to be exchanged (RFC 8693): made by an issuer the client trusts, for us or for the client.
+    Exchange,
+}
+
+/// The claims of a JWT whose issuer the client may speak for: signature, audience and times hold.
+///
+/// # Errors
+/// CSIAQ5212E, whatever does not hold.
+pub async fn verify(
+    request: &TokenRequest<'_>,
+    jwt: &str,
+    used: Use,
+) -> Result<(Map<String, Value>, Option<TrustedIssuer>), Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let refuse =
+        || Refused::Rejected(Rejection::invalid_grant("the assertion cannot be trusted").with_id("CSIAQ5212E"));
+    let peeked = protocol::jwt::peek(jwt).map_err(|_| refuse())?;
+    let named = peeked.claim_text("iss").ok_or_else(refuse)?;
+    let issuer = client.trusted_issuers.iter().find(|issuer| issuer.issuer == named && issuer.enabled).cloned();
+    let keys = match &issuer {
+        Some(issuer) => keys_of_issuer(app, issuer).await.map_err(|_| refuse())?,
+        None if used == Use::Assertion && named == client.id.as_str() => {
+            keys_of_client(app, client).await.map_err(|_| refuse())?
+        }
+        None => return Err(refuse()),
+    };
+    let claims =
+        protocol::jwt::verify_peeked(peeked, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?.claims;
+    let mut accepted = accepted_audiences(call);
+    if used == Use::Exchange {
+        accepted.push(client.id.0.clone());
+    }
+    if !claims.get("aud").is_some_and(|aud| audience_is_within(aud, &accepted)) {
+        return Err(refuse());
+    }
+    // Made for one client, it is no other's to present.
+    let other = |name: &str| claims.get(name).is_some_and(|value| value.as_str() != Some(client.id.as_str()));
+    if used == Use::Assertion && (other("azp") || other("client_id")) {
+        return Err(refuse());
+    }
+    let now = app.world.now();
+    let times = check_times(&claims, now, client.assertion_skew).map_err(|_| refuse())?;
+    match times.exp {
+        Some(exp) if used == Use::Exchange || exp <= now + LONGEST_LIFE => Ok((claims, issuer)),
+        Some(_) | None => Err(refuse()),
+    }
+}
+
+/// The person a JWT speaks of, found by the attribute its issuer names people by. Where several fit, its `realm` or else the
+/// client's default says which.
+///
+/// # Errors
+/// `invalid_grant` where it is nobody, more than one, or somebody who may not sign in; the store failed.
+pub async fn subject(
+    request: &TokenRequest<'_>,
+    claims: &Map<String, Value>,
+    issuer: Option<&TrustedIssuer>,
+) -> Result<User, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let refuse = || Refused::Rejected(Rejection::invalid_grant("the assertion names nobody who may sign in"));
+    let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| sub.len() <= 256).ok_or_else(refuse)?;
+    let search_by = issuer.map_or(client.bearer_search_by.as_str(), |issuer| issuer.search_by.as_str());
+    let mut found = match search_by {
+        "uid" | "" => app.store.user(&call.tenant.tenant.id, &UserId::from(sub)).await?.into_iter().collect(),
+        "preferred_username" | "userName" => {
+            let mut found = Vec::new();
+            for source in &call.tenant.sources {
+                found.extend(app.store.user_by_login(&call.tenant.tenant.id, &source.id, sub).await?);
+            }
+            found
+        }
+        attribute => app.store.users_by_attribute(&call.tenant.tenant.id, attribute, sub, 3).await?,
+    };
+    let said = claims.get("realm").and_then(Value::as_str);
+    let realm = said.or_else(|| client.bearer_default_realm.as_deref().filter(|_| found.len() > 1));
+    if let Some(realm) = realm {
+        found.retain(|user: &User| {
+            call.tenant.sources.iter().any(|source| source.id == user.source && source.realm == realm)
+        });
+    }
+    // More than one is ambiguous, and nobody is guessed.
+    let (Some(user), true) = (found.pop(), found.is_empty()) else { return Err(refuse()) };
+    if user.active && resume::entitled(client, &user) { Ok(user) } else { Err(refuse()) }
+}
