@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::b64::encode_url;
-use crate::records::{Client, Seconds, SigningAlg, SourceKind, User};
+use crate::records::{Client, GrantDetail, Seconds, SigningAlg, SourceKind, User};
 
 /// Claims that `openid` alone brings in the vendor's dialect (§4.13).
 pub const DEFAULTS: [&str; 7] =
@@ -95,7 +95,7 @@ pub fn describe(user: &User, around: &Surroundings<'_>, client: &Client) -> BTre
             },
             ("name", None) => join_names(user),
             ("preferred_username", None) => Some(json!(user.username)),
-            (_, text) => text.map(Value::from),
+            (_, text) => text.filter(|text| is_well_formed(name, text)).map(Value::from),
         };
         claims.extend(value.map(|value| (name.to_owned(), value)));
     }
@@ -123,6 +123,39 @@ pub fn describe(user: &User, around: &Surroundings<'_>, client: &Client) -> BTre
     }
     claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
     claims
+}
+
+/// Whether a text has the form Core §5.1 gives the claim. What has not is left out: relying parties may choke on it.
+fn is_well_formed(name: &str, text: &str) -> bool {
+    let digits = |text: &str, length: usize| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
+    match name {
+        "birthdate" => {
+            let mut parts = text.split('-');
+            let (year, month, day) = (parts.next(), parts.next(), parts.next());
+            let within = |part: Option<&str>, most: u8| {
+                part.is_some_and(|text| digits(text, 2) && text.parse().is_ok_and(|n: u8| (1..=most).contains(&n)))
+            };
+            year.is_some_and(|year| digits(year, 4))
+                && parts.next().is_none()
+                && (month.is_none() || within(month, 12) && within(day, 31))
+        }
+        "locale" => {
+            let mut parts = text.split(['-', '_']);
+            parts.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()))
+                && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+        }
+        "zoneinfo" => {
+            text.len() <= 64
+                && text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
+        }
+        "profile" | "picture" | "website" => {
+            let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+            rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+                && text.bytes().all(|b| b.is_ascii_graphic())
+        }
+        _ => true,
+    }
 }
 
 /// One attribute by name, as the client's claim map names it: one value as text, several as an array.
@@ -156,7 +189,7 @@ fn join_names(user: &User) -> Option<Value> {
 pub fn supported() -> Vec<&'static str> {
     let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "address"];
     let mut names: Vec<&'static str> =
-        own.into_iter().chain(PROFILE).chain(EMAIL).chain(PHONE).chain(DEFAULTS).chain(["ext"]).collect();
+        own.into_iter().chain(PROFILE).chain(EMAIL).chain(PHONE).chain(DEFAULTS).chain(["groupIds"]).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -171,13 +204,52 @@ pub enum Place {
     Lean,
 }
 
-/// The claims the granted scopes bring, of those the grant remembers; and those the client's own map names, always.
-pub fn select(claims: &BTreeMap<String, Value>, scope: &[String], client: &Client, place: Place) -> Map<String, Value> {
-    let has = |name: &str| scope.iter().any(|granted| granted == name);
+/// Whose words are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The standards': `openid` alone brings nothing but `sub`.
+    Standard,
+    /// The vendor's: `openid` brings [`DEFAULTS`] (§4.13).
+    Vendor,
+}
+
+impl Dialect {
+    /// The dialect a grant was made in: the vendor's under the vendor's path families, and wherever the vendor's own grant began it.
+    pub fn of(detail: &GrantDetail) -> Self {
+        if detail.issuer == detail.base && detail.original_grant_type != "policyauth" {
+            Self::Standard
+        } else {
+            Self::Vendor
+        }
+    }
+}
+
+/// What somebody is to learn of a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Granted scopes.
+    pub scope: &'a [String],
+    /// Where it goes.
+    pub place: Place,
+    /// In whose words.
+    pub dialect: Dialect,
+    /// The member of the `claims` parameter for this place, if there was one.
+    pub asked: Option<&'a Map<String, Value>>,
+}
+
+/// The member `id_token` or `userinfo` of a `claims` parameter.
+pub fn asked_for<'c>(claims_request: Option<&'c Value>, member: &str) -> Option<&'c Map<String, Value>> {
+    claims_request?.get(member)?.as_object()
+}
+
+/// The claims that are wanted, of those the grant remembers; and those the client's own map names, always.
+pub fn select(claims: &BTreeMap<String, Value>, client: &Client, wanted: &Wanted<'_>) -> Map<String, Value> {
+    let has = |name: &str| wanted.scope.iter().any(|granted| granted == name);
     let brought = |name: &str| {
-        has("openid") && DEFAULTS.contains(&name)
+        has("openid") && wanted.dialect == Dialect::Vendor && DEFAULTS.contains(&name)
             || client.claims.contains_key(name)
-            || place == Place::Full
+            || wanted.asked.is_some_and(|asked| asked.contains_key(name))
+            || wanted.place == Place::Full
                 && (has("profile") && PROFILE.contains(&name)
                     || has("email") && EMAIL.contains(&name)
                     || has("phone") && PHONE.contains(&name)
@@ -190,14 +262,29 @@ pub fn select(claims: &BTreeMap<String, Value>, scope: &[String], client: &Clien
         .collect()
 }
 
+/// Puts the pairwise name in the place of the person's own wherever the dialect tells it beside `sub`.
+pub fn hide_subject(person: &mut Map<String, Value>, sub: &str) {
+    if let Some(own) = person.get_mut("uniqueSecurityName") {
+        *own = sub.into();
+    }
+}
+
 /// The claims of a person that introspection shows.
 pub fn select_introspected(claims: &BTreeMap<String, Value>) -> Map<String, Value> {
     INTROSPECTED.into_iter().filter_map(|name| claims.get(name).map(|value| (name.to_owned(), value.clone()))).collect()
 }
 
 /// The answer of userinfo (OpenID Connect Core §5.3.2).
-pub fn userinfo(sub: &str, claims: &BTreeMap<String, Value>, scope: &[String], client: &Client) -> Map<String, Value> {
-    let mut answer = select(claims, scope, client, Place::Full);
+pub fn userinfo(
+    sub: &str,
+    claims: &BTreeMap<String, Value>,
+    client: &Client,
+    wanted: &Wanted<'_>,
+) -> Map<String, Value> {
+    let mut answer = select(claims, client, wanted);
+    if client.pairwise {
+        hide_subject(&mut answer, sub);
+    }
     answer.insert("sub".into(), sub.into());
     answer
 }
@@ -355,17 +442,6 @@ pub fn half_hash(text: &str, alg: SigningAlg) -> String {
         SigningAlg::EdDsa => digest(&SHA512, text.as_bytes()),
     };
     encode_url(&hash.as_ref()[..hash.as_ref().len() / 2])
-}
-
-/// A pairwise subject (OpenID Connect Core §8.1): the same for all clients of one sector, different between sectors, and not to be
-/// turned back without the salt. Each part is preceded by its length, so that no two lists of parts read alike.
-pub fn pairwise_subject(sector: &str, subject: &str, salt: &[u8]) -> String {
-    let mut text = Vec::new();
-    for part in [sector.as_bytes(), subject.as_bytes(), salt] {
-        text.extend((part.len() as u64).to_be_bytes());
-        text.extend(part);
-    }
-    encode_url(digest(&SHA256, &text))
 }
 
 #[cfg(test)]

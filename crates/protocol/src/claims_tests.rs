@@ -27,6 +27,10 @@ fn scopes(text: &str) -> Vec<String> {
     text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
+fn wanted(scope: &[String], place: Place) -> Wanted<'_> {
+    Wanted { scope, place, dialect: Dialect::Vendor, asked: None }
+}
+
 fn full() -> User {
     user(json!({
         "name": ["Scott Example"], "email": ["scott@example.test", "old@example.test"], "email_verified": ["true"],
@@ -40,7 +44,7 @@ fn openid_alone_brings_the_vendor_s_claims_and_no_other() {
     // vendor page A.2
     let user = user(json!({"name": ["Scott Example"], "email": ["scott@example.test"]}));
     let claims = describe(&user, &around(&["ADMINISTRATORS".into()]), &client(json!({})));
-    let got = select(&claims, &scopes("openid"), &client(json!({})), Place::Full);
+    let got = select(&claims, &client(json!({})), &wanted(&scopes("openid"), Place::Full));
     assert_eq!(
         Value::from(got),
         json!({"realmName": "cloudIdentityRealm", "uniqueSecurityName": "604000A1B2", "preferred_username": "scott",
@@ -56,7 +60,7 @@ fn openid_alone_brings_the_vendor_s_claims_and_no_other() {
 fn standard_claims_have_the_types_of_core() {
     let app = client(json!({}));
     let claims = describe(&full(), &around(&[]), &app);
-    let got = userinfo("pair", &claims, &scopes("openid profile email phone address"), &app);
+    let got = userinfo("pair", &claims, &app, &wanted(&scopes("openid profile email phone address"), Place::Full));
     assert_eq!(got["sub"], "pair");
     assert_eq!(got["email"], "scott@example.test");
     assert_eq!((&got["email_verified"], &got["phone_number_verified"]), (&json!(true), &json!(false)));
@@ -73,7 +77,7 @@ fn each_scope_brings_its_own() {
     let app = client(json!({}));
     let claims = describe(&full(), &around(&[]), &app);
     let names = |scope: &str, place| {
-        select(&claims, &scopes(scope), &app, place).into_iter().map(|(n, _)| n).collect::<Vec<_>>()
+        select(&claims, &app, &wanted(&scopes(scope), place)).into_iter().map(|(n, _)| n).collect::<Vec<_>>()
     };
     assert_eq!(names("email", Place::Full), ["email", "email_verified"]);
     assert_eq!(names("phone", Place::Full), ["phone_number", "phone_number_verified"]);
@@ -89,9 +93,9 @@ fn a_client_s_map_adds_claims_but_takes_none_s_place() {
         json!({"roles": "role", "login": "username", "sub": "role", "iss": "role", "grp": "groupIds", "none": "absent"}),
     );
     let claims = describe(&full(), &around(&["G".into()]), &app);
-    let got = select(&claims, &[], &app, Place::Lean);
+    let got = select(&claims, &app, &wanted(&[], Place::Lean));
     assert_eq!(Value::from(got), json!({"roles": ["a", "b"], "login": "scott", "grp": ["G"]}));
-    assert_eq!(userinfo("604000A1B2", &claims, &[], &app)["sub"], "604000A1B2");
+    assert_eq!(userinfo("604000A1B2", &claims, &app, &wanted(&[], Place::Full))["sub"], "604000A1B2");
 }
 
 #[test]
@@ -190,17 +194,48 @@ fn hashes_are_those_of_the_standard() {
 }
 
 #[test]
-fn pairwise_subjects_differ_between_sectors_and_salts() {
-    let base = pairwise_subject("a.test", "u1", b"salt");
-    assert_eq!(base, pairwise_subject("a.test", "u1", b"salt"));
-    for other in [
-        pairwise_subject("b.test", "u1", b"salt"),
-        pairwise_subject("a.test", "u2", b"salt"),
-        pairwise_subject("a.test", "u1", b"pepper"),
-        pairwise_subject("a.testu", "1", b"salt"),
+fn c_7_in_the_standards_words_nobody_learns_what_nobody_asked_for() {
+    let app = client(json!({}));
+    let claims = describe(&full(), &around(&[]), &app);
+    let names = |scope: &str, asked: Value, place| {
+        let scope = scopes(scope);
+        let wanted = Wanted { scope: &scope, place, dialect: Dialect::Standard, asked: asked.as_object() };
+        select(&claims, &app, &wanted).keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names("openid", Value::Null, Place::Full), Vec::<String>::new());
+    assert_eq!(names("openid email", Value::Null, Place::Full), ["email", "email_verified"]);
+    assert_eq!(names("openid email", Value::Null, Place::Lean), Vec::<String>::new());
+    // C-4: what is asked for by name comes, what there is none of does not, and no protocol claim is ever overwritten.
+    let asked = json!({"name": {"essential": true}, "picture": null, "sub": {"value": "evil"}, "iss": null});
+    assert_eq!(names("openid", asked, Place::Lean), ["name"]);
+}
+
+#[test]
+fn c_5_values_of_another_form_are_left_out() {
+    for (name, good, bad) in [
+        ("birthdate", &["1990-02-03", "0000-02-03", "1990"][..], &["3.2.1990", "1990-13-01", "1990-02", "90", "1990-02-03-04"][..]),
+        ("locale", &["en", "de-AT", "zh-Hant-TW"], &["e", "english (US)", "en--US"]),
+        ("zoneinfo", &["Europe/Vienna", "UTC"], &["+01:00", "Vienna time"]),
+        ("website", &["https://example.test/~a", "http://example.test"], &["example.test", "javascript:alert(1)", "https://"]),
     ] {
-        assert_ne!(base, other);
+        let told = |text: &&str| describe(&user(json!({ name: [text] })), &around(&[]), &client(json!({}))).get(name).cloned();
+        for text in good {
+            assert_eq!(told(text), Some(json!(text)), "{name}");
+        }
+        for text in bad {
+            assert_eq!(told(text), None, "{name} {text}");
+        }
     }
+}
+
+#[test]
+fn a_pairwise_client_does_not_learn_the_person_s_own_name_from_the_vendor_s_members() {
+    let mut app = client(json!({}));
+    app.pairwise = true;
+    let claims = describe(&full(), &around(&[]), &app);
+    let got = userinfo("pair", &claims, &app, &wanted(&scopes("openid"), Place::Full));
+    assert_eq!((&got["sub"], &got["uniqueSecurityName"]), (&json!("pair"), &json!("pair")));
+    assert!(!Value::from(got).to_string().contains("604000A1B2"));
 }
 
 proptest! {
@@ -211,7 +246,7 @@ proptest! {
     ) {
         let app = client(json!(map));
         let claims = describe(&user(json!(attributes)), &around(&[]), &app);
-        let got = select(&claims, &scopes("openid profile email phone address"), &app, Place::Full);
+        let got = select(&claims, &app, &wanted(&scopes("openid profile email phone address"), Place::Full));
         for (name, value) in &got {
             prop_assert!(!RESERVED.contains(&name.as_str()));
             let empty = [json!(null), json!(""), json!([]), json!({})];

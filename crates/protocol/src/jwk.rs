@@ -1,4 +1,5 @@
-//! Owns public keys: ours written as JWK, others' read from JWK sets, and the choice of keys that may judge a signature.
+//! Owns public keys: ours written as JWK, others' read from JWK sets, and the choice of keys that may judge a signature or be
+//! encrypted to.
 //!
 //! Holds no private key. Symmetric keys are never read from a set.
 
@@ -8,6 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value, json};
 
 use crate::b64::{decode_url, encode_url};
+use crate::jwe::{EncryptionKey, KeyAlg};
 use crate::records::SigningAlg;
 
 /// Keys that are read from one set.
@@ -205,10 +207,11 @@ pub enum JwkProblem {
     Unusable(usize, &'static str),
 }
 
-/// The keys of somebody else that may judge signatures.
+/// The keys of somebody else: those that may judge signatures, and those that may be encrypted to.
 #[derive(Clone, Debug, Default)]
 pub struct JwkSet {
     keys: Vec<VerifyingKey>,
+    encryption: Vec<EncryptionKey>,
 }
 
 impl JwkSet {
@@ -219,7 +222,7 @@ impl JwkSet {
         if list.len() > MAX_KEYS {
             return Err(JwkProblem::TooMany);
         }
-        let mut keys = Vec::new();
+        let mut set = Self::default();
         for (at, jwk) in list.iter().enumerate() {
             let Some(jwk) = jwk.as_object() else {
                 return Err(JwkProblem::Unusable(at, "no object"));
@@ -227,14 +230,22 @@ impl JwkSet {
             if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| jwk.contains_key(*name)) {
                 return Err(JwkProblem::Private(at));
             }
-            keys.extend(read_key(jwk).map_err(|why| JwkProblem::Unusable(at, why))?);
+            set.keys.extend(read_key(jwk).map_err(|why| JwkProblem::Unusable(at, why))?);
+            set.encryption.extend(EncryptionKey::read(jwk));
         }
-        Ok(Self { keys })
+        Ok(set)
     }
 
-    /// The keys, in the order of the set.
+    /// The keys that may judge signatures, in the order of the set.
     pub fn keys(&self) -> &[VerifyingKey] {
         &self.keys
+    }
+
+    /// The first key that may be encrypted to with this algorithm; one that is meant for nothing else goes before one that may do both.
+    pub fn encryption_key(&self, alg: KeyAlg) -> Option<&EncryptionKey> {
+        let mut fitting: Vec<_> = self.encryption.iter().filter(|key| key.serves(alg)).collect();
+        fitting.sort_by_key(|key| !key.is_dedicated());
+        fitting.first().copied()
     }
 }
 

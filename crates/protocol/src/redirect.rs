@@ -98,6 +98,13 @@ fn split_loopback(uri: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// The host of an `http` or `https` address, in lower case; none where it is no such address.
+pub fn web_host(uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    read_host(rest).filter(|_| web).map(str::to_ascii_lowercase)
+}
+
 /// The host of `//host:port/…`; none if there is none, a user part, or a port that is none.
 fn read_host(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix("//")?;

@@ -6,6 +6,7 @@ use protocol::claims;
 use protocol::records::{AccessTokenFormat, Grant, GrantDetail, GrantId, Seconds, Token, TokenDetail, User};
 use store::{Change, CommitError};
 
+use super::id_token::{IdTokenOf, id_token};
 use super::refresh;
 use super::refused::Refused;
 use super::token::{TokenRequest, Tokens};
@@ -113,7 +114,19 @@ pub async fn all(
         None => None,
     };
     let id_token = if scope.iter().any(|scope| scope == "openid") {
-        Some(id_token(request, detail, user, &access_token, at).await?)
+        let of = IdTokenOf {
+            app,
+            tenant: &request.call.tenant,
+            client: &request.client,
+            user: &user.id,
+            detail,
+            access_token: Some(&access_token),
+            code: None,
+            state: None,
+            place: claims::Place::Lean,
+            at,
+        };
+        Some(id_token(of).await?)
     } else {
         None
     };
@@ -191,34 +204,4 @@ async fn access(
             Ok((signed, expires, None))
         }
     }
-}
-
-async fn id_token(
-    request: &TokenRequest<'_>,
-    detail: &GrantDetail,
-    user: &User,
-    access_token: &str,
-    at: Seconds,
-) -> Result<String, Refused> {
-    let client = &request.client;
-    let tenant = &request.call.tenant;
-    let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);
-    let acr = detail.policy.map(super::acr);
-    let claims = claims::IdToken {
-        iss: &detail.issuer,
-        sub: user.id.as_str(),
-        aud: client.id.as_str(),
-        iat: at,
-        exp: at + lifetime,
-        auth_time: detail.auth_time,
-        nonce: detail.nonce.as_deref(),
-        at_hash: Some(claims::half_hash(access_token, client.id_token_alg)),
-        c_hash: None,
-        s_hash: None,
-        amr: &detail.amr,
-        acr: acr.as_deref(),
-        sid: detail.sid.as_deref(),
-        person: claims::select(&detail.claims, &detail.scope, client, claims::Place::Lean),
-    };
-    Ok(tenant.keys.sign_off_thread(Sign::With(client.id_token_alg), Typ::Jwt, &claims, at).await?)
 }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod device;
 pub mod discovery;
 pub mod grants;
+pub mod id_token;
 pub mod introspect;
 pub mod issue;
 pub mod par;
@@ -15,6 +16,7 @@ pub mod refresh;
 pub mod refused;
 pub mod revoke;
 mod sources;
+pub mod subject;
 pub mod token;
 pub mod userinfo;
 

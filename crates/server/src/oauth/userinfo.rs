@@ -5,11 +5,14 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use protocol::claims;
 use protocol::oauth_error::OAuthCode;
-use serde_json::json;
+use protocol::records::{Client, GrantDetail};
+use serde_json::{Map, Value};
 
+use super::id_token::encrypt;
 use super::introspect;
 use super::person;
 use super::refused::Refused;
+use super::subject::subject;
 use crate::app::App;
 use crate::call::Call;
 use crate::keys::{Sign, Typ};
@@ -55,21 +58,56 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
         return Ok(refuse(StatusCode::UNAUTHORIZED, OAuthCode::InvalidToken, "the token is not valid"));
     };
     let grant = app.store.grant(&call.tenant.tenant.id, &row.grant).await?;
-    let known = match grant {
-        Some(grant) => grant.detail.claims,
-        None => person::snapshot(&call.tenant, call.host(), client, &user),
+    let detail = match grant {
+        Some(grant) => grant.detail,
+        // A grant is kept as long as its tokens; without one there is only the person as they are now.
+        None => GrantDetail {
+            claims: person::snapshot(&call.tenant, call.host(), client, &user),
+            base: call.base.clone(),
+            issuer: row.detail.issuer.clone(),
+            ..GrantDetail::default()
+        },
     };
-    let mut claims = claims::userinfo(user.id.as_str(), &known, &scope, client);
-    let Some(alg) = client.userinfo_alg else {
-        return Ok(reply::json(StatusCode::OK, &claims));
+    let wanted = claims::Wanted {
+        scope: &scope,
+        place: claims::Place::Full,
+        dialect: claims::Dialect::of(&detail),
+        asked: claims::asked_for(detail.claims_request.as_ref(), "userinfo"),
     };
-    // OpenID Connect Core §5.3.2: a signed answer names its issuer and audience.
-    claims.insert("iss".to_owned(), json!(row.detail.issuer));
-    claims.insert("aud".to_owned(), json!(client.id));
-    let signed = call.tenant.keys.sign_off_thread(Sign::With(alg), Typ::Jwt, &claims, app.world.now()).await?;
+    let sub = subject(&app.master, &call.tenant.tenant.id, client, &user.id);
+    let claims = claims::userinfo(&sub, &detail.claims, client, &wanted);
+    answer(app, call, client, claims, &row.detail.issuer).await
+}
+
+/// The claims in the form the client registered: JSON, signed, encrypted, or signed and then encrypted (OpenID Connect Core §5.3.2).
+async fn answer(
+    app: &App,
+    call: &Call,
+    client: &Client,
+    mut claims: Map<String, Value>,
+    issuer: &str,
+) -> Result<Response, Refused> {
+    let signed = match client.userinfo_alg {
+        Some(alg) => {
+            // A signed answer names its issuer and audience.
+            claims.insert("iss".to_owned(), issuer.into());
+            claims.insert("aud".to_owned(), client.id.as_str().into());
+            Some(call.tenant.keys.sign_off_thread(Sign::With(alg), Typ::Jwt, &claims, app.world.now()).await?)
+        }
+        None => None,
+    };
+    let jwt = match (&client.userinfo_encryption, signed) {
+        (Some(encryption), Some(signed)) => encrypt(app, client, encryption, signed.as_bytes(), Some("JWT")).await?,
+        (Some(encryption), None) => {
+            let plain = Value::Object(claims).to_string();
+            encrypt(app, client, encryption, plain.as_bytes(), None).await?
+        }
+        (None, Some(signed)) => signed,
+        (None, None) => return Ok(reply::json(StatusCode::OK, &claims)),
+    };
     let mut response = reply::empty(StatusCode::OK);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwt"));
-    *response.body_mut() = signed.into();
+    *response.body_mut() = jwt.into();
     Ok(response)
 }
 
