@@ -4,8 +4,8 @@
 //! 1. [`client_id_of`] and [`identify`] say where the answer goes, or that it goes nowhere ([`PageError`]);
 //! 2. [`judge`] says what is asked for, or what is wrong ([`RedirectError`]).
 //!
-//! A request object is merged in between. Does not know who is signed in, whether a person
-//! agrees, or how codes and tokens are made.
+//! A request object is merged in between, see [`request_object`](crate::request_object). Does not know who is signed in, whether a
+//! person agrees, or how codes and tokens are made.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,6 +24,7 @@ mod kind;
 mod target;
 
 pub use answer::{AccessToken, Answer, Delivery, Issued, RedirectError};
+pub(crate) use answer::{append, drop_parameters};
 pub use asked::{Display, Freshness, LoginHint, Prompt};
 pub use judge::{Came, judge};
 pub use kind::{ResponseMode, ResponseType};

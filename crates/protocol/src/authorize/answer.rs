@@ -55,7 +55,7 @@ pub struct Issued {
     pub access_token: Option<AccessToken>,
     /// The ID token.
     pub id_token: Option<String>,
-    /// `session_state` (Session Management 1.0 §2).
+    /// [`session_state`](crate::logout::session_state).
     pub session_state: Option<String>,
     /// The vendor's `grant_id` beside an access token (vendor page §4.3); no standard knows it (demand S-4).
     pub grant_id: Option<String>,
@@ -172,7 +172,7 @@ impl fmt::Debug for Delivery {
 }
 
 /// Adds parameters to the query a URI has or has not (RFC 6749 §3.1.2, §4.1.2).
-pub(super) fn append(uri: &str, pairs: &[(&'static str, String)]) -> String {
+pub(crate) fn append(uri: &str, pairs: &[(&'static str, String)]) -> String {
     if pairs.is_empty() {
         return uri.to_owned();
     }
@@ -185,7 +185,7 @@ pub(super) fn append(uri: &str, pairs: &[(&'static str, String)]) -> String {
 }
 
 /// Takes parameters of these names out of a URI's query and leaves every other as it is.
-pub(super) fn drop_parameters(uri: &str, names: &[&str]) -> String {
+pub(crate) fn drop_parameters(uri: &str, names: &[&str]) -> String {
     let Some((front, query)) = uri.split_once('?') else { return uri.to_owned() };
     let taken = |part: &&str| {
         let name = part.split_once('=').map_or(*part, |(name, _)| name).replace('+', " ");
