@@ -7,7 +7,7 @@ use store::{Change, CommitError, Store, StoreConfig};
 use tracing::Instrument as _;
 
 use crate::config::{Config, Database};
-use crate::delivery::{Delivery, DevOutbox, Smtp, SmtpConfig};
+use crate::delivery::{Delivery, DevOutbox, Http, Smtp, SmtpConfig, Ways};
 use crate::directory::Directories;
 use crate::geo::Geo;
 use crate::hashing::Hashing;
@@ -97,6 +97,9 @@ pub enum StartError {
     /// Mail is configured but cannot be used.
     #[error("mail cannot be set up")]
     Mail(#[from] crate::delivery::SmtpError),
+    /// Text messages or calls are configured but cannot be used.
+    #[error("text messages or calls cannot be set up")]
+    Messages(#[from] crate::delivery::HttpError),
     /// The geographic database cannot be read.
     #[error("the geographic database `{path}` cannot be read")]
     Geo {
@@ -155,6 +158,19 @@ impl Ground {
     }
 }
 
+/// The ways out of this server that are configured. Reads their files and connects to nobody.
+///
+/// # Errors
+/// A file cannot be read or used.
+pub fn ways_out(config: &Config) -> Result<Ways, StartError> {
+    let ca = config.outbound.ca.as_deref();
+    let mail = config.mail.as_ref().map(|mail| Smtp::open(&SmtpConfig::of(mail, ca))).transpose()?;
+    let open = |messages: &Option<crate::config::Messages>| {
+        messages.as_ref().map(|messages| Http::open(messages, ca)).transpose()
+    };
+    Ok(Ways { mail, sms: open(&config.sms)?, voice: open(&config.voice)? })
+}
+
 async fn open_store(database: &Database) -> Result<Store, StartError> {
     let config = match database {
         Database::Temporary => return Ok(Store::temporary()?),
@@ -186,12 +202,10 @@ impl App {
     pub async fn build(config: Config, ground: Ground, dev: bool) -> Result<Self, StartError> {
         let Ground { store, master, hashing, world } = ground;
         let directories = Directories::load(store.clone(), Arc::clone(&master)).await?;
-        let delivery = match &config.mail {
-            _ if dev => Delivery::dev(Arc::clone(&master), DevOutbox::new()),
-            Some(mail) => {
-                Delivery::smtp(Arc::clone(&master), Smtp::open(&SmtpConfig::of(mail, config.outbound.ca.as_deref()))?)
-            }
-            None => Delivery::nowhere(Arc::clone(&master)),
+        let delivery = if dev {
+            Delivery::dev(Arc::clone(&master), DevOutbox::new())
+        } else {
+            Delivery::out(Arc::clone(&master), ways_out(&config)?)
         };
         let geo = match &config.geo_database {
             Some(path) => {

@@ -10,8 +10,10 @@ use ipnet::IpNet;
 use crate::address::TrustedProxies;
 use crate::hashing::Cost;
 
+mod messages;
 mod reader;
 
+pub use messages::{Messages, Provider};
 pub use reader::{Mistake, Mistakes};
 use reader::{Reader, Wanted};
 
@@ -32,6 +34,10 @@ pub struct Config {
     pub log: Log,
     /// Outgoing mail; none where no mail is sent.
     pub mail: Option<Mail>,
+    /// Text messages; none where none are sent.
+    pub sms: Option<Messages>,
+    /// Calls; none where none are made.
+    pub voice: Option<Messages>,
     /// What may be called from here.
     pub outbound: Outbound,
     /// A MaxMind-format database of places.
@@ -201,6 +207,8 @@ impl Config {
             observe: Observe::default(),
             log: Log { format: LogFormat::Text, level: "warn,countersign=info".to_owned() },
             mail: None,
+            sms: None,
+            voice: None,
             outbound: Outbound::default(),
             geo_database: None,
             hashing: Cost::default(),
@@ -289,6 +297,8 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
             .unwrap_or_else(|| "info".to_owned()),
     };
     let mail = reader.group("mail", mail).flatten();
+    let sms = reader.group("sms", messages::sms).flatten();
+    let voice = reader.group("voice", messages::voice).flatten();
     let outbound = Outbound {
         allow: reader.parsed_list("outbound.allow", HOST).unwrap_or_default(),
         ca: reader.path("outbound.ca"),
@@ -310,6 +320,8 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         observe,
         log,
         mail,
+        sms,
+        voice,
         outbound,
         geo_database,
         hashing,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign::config::{Config, Database, LogFormat, MailTls, Mistakes, Tls};
+use countersign::config::{Config, Database, LogFormat, MailTls, Mistakes, Provider, Tls};
 
 const LEAST: &str = "[database]\nurl = \"sqlite:data.sqlite3\"\n[keys]\nmaster_key_file = \"master.key\"\n";
 
@@ -66,6 +66,15 @@ fn every_key_can_be_set() {
         from = "Sign-in <no-reply@example.test>"
         tls = "implicit"
         credentials_file = "smtp.credentials"
+        [sms]
+        provider = "webhook"
+        url = "https://messages.test/send/"
+        secret_file = "sms.secret"
+        [voice]
+        provider = "twilio"
+        account = "AC1"
+        from = "+15557654321"
+        credentials_file = "twilio.credentials"
         [outbound]
         allow = ["keys.internal.test"]
         ca = "internal.pem"
@@ -90,6 +99,9 @@ fn every_key_can_be_set() {
         if file == Path::new("/etc/countersign/pg.password")));
     let mail = config.mail.unwrap();
     assert_eq!((mail.host.as_str(), mail.port, mail.tls), ("smtp.example.test", 2525, MailTls::Implicit));
+    let (url, secret_file) = ("https://messages.test/send".to_owned(), "/etc/countersign/sms.secret".into());
+    assert_eq!(config.sms.unwrap().provider, Provider::Webhook { url, secret_file });
+    assert!(matches!(config.voice.unwrap().provider, Provider::Twilio { url, .. } if url == "https://api.twilio.com"));
     assert_eq!(config.outbound.allow, ["keys.internal.test"]);
     assert_eq!(config.geo_database, Some(PathBuf::from("/etc/countersign/places.mmdb")));
     assert_eq!((config.hashing.lanes, config.hashing.queue, config.hashing.memory), (2, 10, 8192));
@@ -134,7 +146,7 @@ fn each_mistake_is_named_with_place_key_and_fix_all_in_one_go() {
             r#"/etc/countersign/server.toml:8:2: `mail.from`: it is missing; write it as "Sign-in <no-reply@example.test>""#,
             r#"/etc/countersign/server.toml:9:1: `mail.smtp`: `a b` is not a host; write it as "smtp.example.test:587""#,
             r#"/etc/countersign/server.toml:10:1: `mail.tls`: `maybe` is no choice; write one of "implicit", "starttls", "none""#,
-            "/etc/countersign/server.toml:12:1: `speling.x`: there is no such key; the sections are database, geo, hashing, keys, log, mail, observe, outbound, server, tls",
+            "/etc/countersign/server.toml:12:1: `speling.x`: there is no such key; the sections are database, geo, hashing, keys, log, mail, observe, outbound, server, sms, tls, voice",
             "/etc/countersign/server.toml: `keys.master_key_file`: it is missing; name a file with 32 random bytes; make one with `head -c 32 /dev/urandom | base64 > master.key`",
             "environment variable `COUNTERSIGN__HASHING__LANES`: `hashing.lanes`: `many` is not in range; write a whole number from 1 to 256, without quotes",
             "environment variable `COUNTERSIGN__LOG__LEVLE`: `log.levle`: there is no such key; did you mean `log.level`",
@@ -262,4 +274,26 @@ fn the_documented_variables_and_defaults_are_true() {
         }
     }
     assert!(values > 15, "{values}");
+}
+
+#[test]
+fn text_messages_need_what_their_provider_needs_and_never_cross_a_network_in_clear() {
+    let with = |lines: &str| format!("{LEAST}[sms]\n{lines}\n");
+    let webhook = told(&with("provider = \"webhook\""), &[]);
+    assert!(
+        webhook.contains("`sms.url`: it is missing") && webhook.contains("`sms.secret_file`: it is missing"),
+        "{webhook}"
+    );
+    let twilio = told(&with("provider = \"twilio\""), &[]);
+    for key in ["sms.account", "sms.from", "sms.credentials_file"] {
+        assert!(twilio.contains(&format!("`{key}`: it is missing")), "{twilio}");
+    }
+    for wrong in ["http://messages.test/send", "http://localhost.evil.test/", "ftp://x", "https://", "https://a b"] {
+        let told = told(&with(&format!("provider = \"webhook\"\nsecret_file = \"s\"\nurl = \"{wrong}\"")), &[]);
+        assert!(told.contains("is not an https URL"), "{wrong}: {told}");
+    }
+    for right in ["https://messages.test", "http://127.0.0.1:8080/send", "http://localhost/x"] {
+        let text = with(&format!("provider = \"webhook\"\nsecret_file = \"s\"\nurl = \"{right}\""));
+        assert!(parse(&text, &[]).is_ok(), "{right}");
+    }
 }

@@ -84,6 +84,8 @@ pub struct TenantSettings {
     pub lock_max_seconds: Seconds,
     /// Messages (mail, text, call) one person may be sent in an hour.
     pub messages_per_hour: u32,
+    /// Text messages and calls all people together may be sent in an hour.
+    pub paid_messages_per_hour: u32,
     /// Sender address of mail.
     pub mail_from: String,
     /// One-time codes by mail.
@@ -128,6 +130,7 @@ impl Default for TenantSettings {
             lock_seconds: 60,
             lock_max_seconds: 3600,
             messages_per_hour: 10,
+            paid_messages_per_hour: 1000,
             mail_from: "no-reply@localhost".to_owned(),
             email_otp: OtpSettings::default(),
             sms_otp: OtpSettings::default(),

@@ -20,6 +20,7 @@ pub(super) fn run(command: &Configured) -> Result<(), Failure> {
             Failure::Start(crate::app::StartError::Geo { path: path.display().to_string(), source })
         })?;
     }
+    crate::app::ways_out(&config).map_err(Failure::Start)?;
     for path in named_files(&config) {
         readable(path)?;
     }

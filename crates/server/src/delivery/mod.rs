@@ -2,10 +2,12 @@
 //! whether one is sent, and keeps none ([`jobs::outbox`](crate::jobs::outbox) works off what the store keeps).
 
 mod dev;
+mod http;
 mod smtp;
 mod text;
 
 pub use dev::DevOutbox;
+pub use http::{Http, HttpError};
 pub use smtp::{Smtp, SmtpConfig, SmtpError};
 pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
 
@@ -103,25 +105,69 @@ pub struct Delivery {
 }
 
 enum Route {
-    Smtp(Box<Smtp>),
+    Out(Box<Ways>),
     Dev(DevOutbox),
-    Nowhere,
+}
+
+/// The ways out, one for each channel that has one.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Mail.
+    pub mail: Option<Smtp>,
+    /// Text messages.
+    pub sms: Option<Http>,
+    /// Calls.
+    pub voice: Option<Http>,
+}
+
+impl Ways {
+    fn has(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Email => self.mail.is_some(),
+            Channel::Sms => self.sms.is_some(),
+            Channel::Voice => self.voice.is_some(),
+        }
+    }
+
+    async fn send(&self, world: &World, mail: &Mail, message: &Outgoing) -> Outcome {
+        let over_http = match message.channel {
+            Channel::Email => {
+                return match &self.mail {
+                    Some(smtp) => smtp.send(&mail.id, mail.created, message).await,
+                    None => Outcome::Never("no way out is configured for `email`".to_owned()),
+                };
+            }
+            Channel::Sms => &self.sms,
+            Channel::Voice => &self.voice,
+        };
+        match over_http {
+            Some(http) => {
+                let envelope = http::Envelope { id: &mail.id, created: mail.created, expires: mail.expires };
+                http.send(world, &envelope, message).await
+            }
+            None => Outcome::Never(format!("no way out is configured for `{}`", message.channel.as_str())),
+        }
+    }
 }
 
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.route {
-            Route::Smtp(_) => "Delivery(smtp)",
-            Route::Dev(_) => "Delivery(development)",
-            Route::Nowhere => "Delivery(none)",
-        })
+        match &self.route {
+            Route::Out(ways) => f.debug_tuple("Delivery").field(ways).finish(),
+            Route::Dev(_) => f.write_str("Delivery(development)"),
+        }
     }
 }
 
 impl Delivery {
     /// Mail by SMTP; text messages and calls have no way out.
     pub fn smtp(master: Arc<MasterKey>, smtp: Smtp) -> Self {
-        Self::by(master, Route::Smtp(Box::new(smtp)))
+        Self::out(master, Ways { mail: Some(smtp), ..Ways::default() })
+    }
+
+    /// By these ways.
+    pub fn out(master: Arc<MasterKey>, ways: Ways) -> Self {
+        Self::by(master, Route::Out(Box::new(ways)))
     }
 
     /// Development: every message is shown in the terminal and kept for a look.
@@ -131,7 +177,7 @@ impl Delivery {
 
     /// No way out is configured: nothing is promised.
     pub fn nowhere(master: Arc<MasterKey>) -> Self {
-        Self::by(master, Route::Nowhere)
+        Self::out(master, Ways::default())
     }
 
     fn by(master: Arc<MasterKey>, route: Route) -> Self {
@@ -146,9 +192,9 @@ impl Delivery {
 
     /// Whether messages of this kind can leave at all. What cannot is to be refused when it is asked for.
     pub fn supports(&self, channel: Channel) -> bool {
-        match (&self.route, channel) {
-            (Route::Dev(_), _) | (Route::Smtp(_), Channel::Email) => true,
-            (Route::Smtp(_), Channel::Sms | Channel::Voice) | (Route::Nowhere, _) => false,
+        match &self.route {
+            Route::Dev(_) => true,
+            Route::Out(ways) => ways.has(channel),
         }
     }
 
@@ -156,7 +202,7 @@ impl Delivery {
     pub fn dev_outbox(&self) -> Option<&DevOutbox> {
         match &self.route {
             Route::Dev(outbox) => Some(outbox),
-            Route::Smtp(_) | Route::Nowhere => None,
+            Route::Out(_) => None,
         }
     }
 
@@ -220,16 +266,12 @@ impl Delivery {
     }
 
     async fn attempt(&self, world: &World, mail: &Mail, message: &Outgoing) -> Outcome {
-        if !self.supports(message.channel) {
-            return Outcome::Never(format!("no way out is configured for `{}`", message.channel.as_str()));
-        }
         match &self.route {
-            Route::Smtp(smtp) => smtp.send(&mail.id, mail.created, message).await,
+            Route::Out(ways) => ways.send(world, mail, message).await,
             Route::Dev(outbox) => {
                 outbox.push(message, world.now_millis());
                 Outcome::Delivered
             }
-            Route::Nowhere => Outcome::Never("no way out is configured".to_owned()),
         }
     }
 }

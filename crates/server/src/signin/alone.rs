@@ -12,7 +12,6 @@ use super::Failure;
 use super::driver::{IssueRequest, Made, SignIns, Submission, counter_key, kind_of};
 use super::factors::{self, Cause, Unusable};
 use crate::secret::Secret;
-use crate::tokens;
 
 /// The member of a challenge's shown part that names its client. Never shown: see [`shown`].
 const CLIENT: &str = "client";
@@ -86,23 +85,15 @@ impl SignIns<'_> {
         let (mut made, message) = self.make(None, request, now)?;
         bind(&mut made.challenge, asker);
         let mut changes = vec![Change::AddChallenge(made.challenge.clone())];
+        let mut metered = 1..1;
         if let Some(message) = &message {
-            // An address of nobody has a window of its own: no client may flood it.
-            let whose = user.as_ref().map_or_else(
-                || format!("to:{}", tokens::hex(&self.app.master.mac("address", message.to.as_bytes())[..16])),
-                |user| user.0.clone(),
-            );
-            changes.push(Change::Meter {
-                key: format!("messages:{whose}"),
-                limit: i64::from(self.tenant.tenant.settings.messages_per_hour),
-                window: 3600,
-                at: now,
-            });
+            changes.extend(self.meter(user.as_ref(), message, now));
+            metered.end = changes.len();
             changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
         }
         match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
             Ok(()) => {}
-            Err(CommitError::Refused { index: 1 }) => return Err(Failure::TooManyMessages),
+            Err(CommitError::Refused { index }) if metered.contains(&index) => return Err(Failure::TooManyMessages),
             Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
         }

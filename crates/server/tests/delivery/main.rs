@@ -1,6 +1,7 @@
 //! Messages on their way: written, sealed, kept until they are delivered, and delivered by SMTP.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod http;
 mod sink;
 
 use std::collections::BTreeMap;

@@ -6,8 +6,9 @@ use protocol::records::{Enrolment, GrantId, RelyingParty, UserId};
 use store::{Challenge, Change, CommitError};
 
 use super::{Failure, Flow, SignIns, kind_of};
-use crate::delivery::Outgoing;
+use crate::delivery::{Channel, Outgoing};
 use crate::signin::factors;
+use crate::tokens;
 
 /// A challenge to make.
 pub enum IssueRequest<'a> {
@@ -76,24 +77,19 @@ impl SignIns<'_> {
         let step = self.advance(&mut flow, Event::Issued { challenge: made.challenge.id.0.clone() })?;
         changes.extend(self.note(&mut flow, step.effects));
         changes.push(Change::AddChallenge(made.challenge.clone()));
-        let metered = if let (Some(message), Some(user)) = (message, &user) {
-            changes.push(Change::Meter {
-                key: format!("messages:{user}"),
-                limit: i64::from(self.tenant.tenant.settings.messages_per_hour),
-                window: 3600,
-                at: now,
-            });
-            let metered = changes.len() - 1;
-            changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, &message, made.challenge.expires)));
-            Some(metered)
-        } else {
-            None
-        };
+        let before = changes.len();
+        if let (Some(message), Some(user)) = (&message, &user) {
+            changes.extend(self.meter(Some(user), message, now));
+        }
+        let metered = before..changes.len();
+        let sends = !metered.is_empty();
+        if let (Some(message), true) = (&message, sends) {
+            changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
+        }
         changes.push(self.write(&mut flow)?);
-        let sends = metered.is_some();
         match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
             Ok(()) => {}
-            Err(CommitError::Refused { index }) if Some(index) == metered => return Err(Failure::TooManyMessages),
+            Err(CommitError::Refused { index }) if metered.contains(&index) => return Err(Failure::TooManyMessages),
             Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
         }
@@ -101,6 +97,24 @@ impl SignIns<'_> {
             self.app.delivery.wake();
         }
         Ok(made)
+    }
+
+    /// What a message counts against: the person, the address it goes to whoever asks for it, and, where each one costs
+    /// money, the tenant.
+    pub(in crate::signin) fn meter(self, user: Option<&UserId>, message: &Outgoing, now: i64) -> Vec<Change> {
+        let settings = &self.tenant.tenant.settings;
+        let mut keys = Vec::with_capacity(3);
+        let to = tokens::hex(&self.app.master.mac("address", message.to.to_lowercase().as_bytes())[..16]);
+        keys.push((format!("messages:to:{to}"), settings.messages_per_hour));
+        if let Some(user) = user {
+            keys.push((format!("messages:{user}"), settings.messages_per_hour));
+        }
+        if message.channel != Channel::Email {
+            keys.push(("messages:paid".to_owned(), settings.paid_messages_per_hour));
+        }
+        keys.into_iter()
+            .map(|(key, limit)| Change::Meter { key, limit: i64::from(limit), window: 3600, at: now })
+            .collect()
     }
 
     /// Makes a challenge and the message that carries it; neither is stored yet. `sign_in` is none outside any.
