@@ -52,7 +52,8 @@ fn tell(text: &mut String, rows: &TenantRows, now: Seconds) {
     // Writing to a text does not fail.
     let _ = writeln!(text, "{}", rows.tenant.id);
     for key in &rows.keys {
-        let _ = writeln!(text, "  {:<6} {:<14} {}", name_of(key.alg), key.kid, state(key, now));
+        let name = if key.decrypts { "enc" } else { name_of(key.alg) };
+        let _ = writeln!(text, "  {name:<6} {:<14} {}", key.kid, state(key, now));
     }
 }
 
@@ -60,6 +61,12 @@ fn tell(text: &mut String, rows: &TenantRows, now: Seconds) {
 fn state(key: &KeyRecord, now: Seconds) -> String {
     let gone = key.published_until.filter(|until| *until <= now);
     let stopped = key.signs_until.filter(|until| *until <= now);
+    if key.decrypts && gone.is_none() {
+        return match key.published_until {
+            Some(until) => format!("decrypts until {}", moment(until)),
+            None => format!("decrypts since {}", moment(key.created)),
+        };
+    }
     match (gone, stopped) {
         (Some(at), _) => format!("withdrawn since {}", moment(at)),
         (None, Some(_)) => {
@@ -107,6 +114,21 @@ pub(super) fn rotate(command: &RotateKeys) -> Result<(), Failure> {
                 let _ = writeln!(text, "{name:<6} {:<14} {}", key.kid, state(key, now));
             }
             // Each plan names every key that can go; one removal is enough.
+            for kid in plan.remove {
+                let known =
+                    |change: &DirectoryChange| matches!(change, DirectoryChange::RemoveKey(known) if *known == kid);
+                if !changes.iter().any(known) {
+                    let _ = writeln!(text, "       {kid:<14} removed");
+                    changes.push(DirectoryChange::RemoveKey(kid));
+                }
+            }
+            changes.extend(plan.put.into_iter().map(DirectoryChange::PutKey));
+        }
+        if command.alg.is_none() {
+            let plan = keys::rotate_decryption(&rows.keys, &ground.master, &tenant, now, overlap)?;
+            for key in &plan.put {
+                let _ = writeln!(text, "{:<6} {:<14} {}", "enc", key.kid, state(key, now));
+            }
             for kid in plan.remove {
                 let known =
                     |change: &DirectoryChange| matches!(change, DirectoryChange::RemoveKey(known) if *known == kid);

@@ -1,13 +1,15 @@
 //! Keys. The only code of the server that signs tokens or seals data: the master key and what is sealed under it
-//! ([`MasterKey`]), a tenant's signing keys ([`KeyRing`]), and when they are replaced ([`rotate`]).
+//! ([`MasterKey`]), a tenant's signing and decryption keys ([`KeyRing`]), and when they are replaced ([`rotate`]).
 //!
 //! Does not store keys, does not decide what a token says, and does not judge times in claims.
 
+mod decryption;
 mod ring;
 mod rotation;
 mod sealing;
 mod signer;
 
+pub use decryption::{missing_decryption, rotate_decryption};
 pub use ring::{Jwks, KeyRing, Sign};
 pub use rotation::{Overlap, Rotation, generate, import, missing, rotate};
 pub use sealing::MasterKey;

@@ -172,7 +172,8 @@ fn lasting(document: &Value) -> Value {
     document
 }
 
-/// Makes or takes in keys of algorithms nothing will sign with in future. Keys that are there are rotated, not replaced.
+/// Makes or takes in keys of algorithms nothing will sign with in future, and keys for others to encrypt to. Keys that are there are
+/// rotated, not replaced.
 pub(super) fn keys(
     bench: &Bench<'_>,
     plan: &mut Plan,
@@ -198,6 +199,10 @@ pub(super) fn keys(
         for key in made {
             plan.step(format!("key `{}` added", key.kid), DirectoryChange::PutKey(key));
         }
+    }
+    let made = keys::missing_decryption(&stored.keys, bench.master, &tenant, now);
+    for key in made.map_err(|source| ApplyError::Key { tenant: tenant.clone(), source })? {
+        plan.step(format!("key `{}` added", key.kid), DirectoryChange::PutKey(key));
     }
     Ok(())
 }
