@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod app;
+pub mod browser;
 pub mod call;
 pub mod cli;
 pub mod config;

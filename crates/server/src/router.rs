@@ -7,8 +7,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::doors::policyauth;
-use crate::oauth::{device, discovery, introspect, par, revoke, token, userinfo};
+use crate::doors::{hosted, policyauth};
+use crate::oauth::{authorize, device, discovery, introspect, logout, par, revoke, token, userinfo};
 use crate::{dev, reply};
 
 /// The path families that serve the authorization server (vendor page §0.2). One implementation, four names.
@@ -20,6 +20,12 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
     ("/.well-known/oauth-authorization-server", "metadata is public (RFC 8414 §3)"),
     ("/.well-known/oauth-authorization-server/{*issuer}", "metadata is public (RFC 8414 §3.1)"),
+    ("/authorize", "people come to sign in, and nothing is given before they have (RFC 6749 §3.1)"),
+    ("/login/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
+    ("/login/{handle}/{page}", "a dialogue opens with its handle and the cookie of its browser"),
+    ("/end_session", "who is not signed in is told so, and a stranger ends nobody's session (RP-Initiated Logout 1.0 §2)"),
+    ("/rplogout", "the same under its other name (vendor page §4.13)"),
+    ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
 ];
 
 /// Routes that only development mode has.
@@ -31,11 +37,15 @@ pub fn build(app: App) -> Router {
     for prefix in PREFIXES {
         let at = |path: &str| format!("{prefix}{path}");
         router = router
+            .route(&at("/authorize"), get(authorize::authorize).post(authorize::authorize))
             .route(&at("/token"), post(token::token))
             .route(&at("/introspect"), post(introspect::introspect))
             .route(&at("/revoke"), post(revoke::revoke))
             .route(&at("/device_authorization"), post(device::start))
             .route(&at("/par"), post(par::push))
+            .route(&at("/end_session"), get(logout::end_session).post(logout::end_session))
+            .route(&at("/rplogout"), get(logout::end_session).post(logout::end_session))
+            .route(&at("/check_session"), get(logout::check_session))
             .route(&at("/userinfo"), get(userinfo::userinfo).post(userinfo::userinfo))
             .route(&at("/jwks"), get(discovery::jwks))
             .route(&at("/.well-known/openid-configuration"), get(discovery::metadata))
@@ -43,7 +53,8 @@ pub fn build(app: App) -> Router {
     }
     // RFC 8414 §3.1 puts the path of the issuer behind the well-known part.
     router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
-    router = router.merge(policyauth::routes());
+    router = router.merge(policyauth::routes()).merge(hosted::routes());
+    router = router.route(logout::CONFIRM, post(logout::confirm));
     if app.dev {
         router = router.route("/dev/outbox", get(dev::outbox));
     }
@@ -53,18 +64,24 @@ pub fn build(app: App) -> Router {
 /// The paths of all routes, for labels of metrics.
 pub fn paths() -> Vec<&'static str> {
     let mut all = vec![
+        "/authorize",
         "/token",
         "/introspect",
         "/revoke",
         "/device_authorization",
         "/par",
+        "/end_session",
+        "/rplogout",
+        "/check_session",
         "/userinfo",
         "/jwks",
         "/.well-known/openid-configuration",
         "/.well-known/oauth-authorization-server",
     ];
+    all.push(logout::CONFIRM);
     all.extend(policyauth::PATHS);
     all.extend(policyauth::vault::PATHS);
+    all.extend(hosted::PATHS);
     all
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Owns the token pipeline, the grants, and introspection, revocation, userinfo and metadata. Signs nobody in.
 
+pub mod authorize;
 pub mod client;
+pub mod codes;
+pub mod consents;
 pub mod context;
 pub mod device;
 pub mod discovery;
@@ -10,6 +13,7 @@ pub mod grants;
 pub mod id_token;
 pub mod introspect;
 pub mod issue;
+pub mod logout;
 pub mod par;
 pub mod person;
 pub mod refresh;

@@ -1,3 +1,65 @@
 //! The hosted door: pages for a person with a browser, driving the same engine as every other door.
+//!
+//! Owns the addresses of a dialogue and what each of its forms does: one call of the driver. What may be asked, and what follows,
+//! is decided behind it.
 
+use axum::Router;
+use axum::routing::get;
+
+use crate::app::App;
+
+mod act;
+mod act_factor;
 pub mod pages;
+mod show;
+
+pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
+
+/// The addresses of a dialogue.
+pub const PATHS: [&str; 2] = ["/login/{handle}", "/login/{handle}/{page}"];
+
+/// The routes of the door.
+pub fn routes() -> Router<App> {
+    Router::new().route(PATHS[0], get(show::due)).route(PATHS[1], get(show::page).post(act::act))
+}
+
+/// A page of a dialogue: the last part of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// User name and password.
+    Password,
+    /// Which factor.
+    Way,
+    /// A code that was sent.
+    Code,
+    /// A code of an authenticator application.
+    Totp,
+    /// A passkey.
+    Passkey,
+    /// Which account.
+    Account,
+    /// What the client may have.
+    Consent,
+}
+
+impl Place {
+    const ALL: [Self; 7] =
+        [Self::Password, Self::Way, Self::Code, Self::Totp, Self::Passkey, Self::Account, Self::Consent];
+
+    /// As it stands in the address.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Way => "factor",
+            Self::Code => "code",
+            Self::Totp => "totp",
+            Self::Passkey => "passkey",
+            Self::Account => "account",
+            Self::Consent => "consent",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|place| place.as_str() == text)
+    }
+}

@@ -5,6 +5,7 @@ use protocol::records::Client;
 use super::refused::Refused;
 use super::token::{Answer, TokenRequest};
 
+mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod jwt_bearer;
@@ -36,11 +37,13 @@ pub enum Grant {
     DeviceCode,
     /// A token for another (RFC 8693).
     TokenExchange,
+    /// What a person allowed in the browser (RFC 6749 §4.1).
+    AuthorizationCode,
 }
 
 impl Grant {
     /// Every grant, in the order metadata lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Policyauth,
         Self::JwtBearer,
         Self::ClientCredentials,
@@ -48,6 +51,7 @@ impl Grant {
         Self::Password,
         Self::DeviceCode,
         Self::TokenExchange,
+        Self::AuthorizationCode,
     ];
 
     /// The value of `grant_type`.
@@ -60,6 +64,7 @@ impl Grant {
             Self::Password => "password",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::AuthorizationCode => "authorization_code",
         }
     }
 
@@ -81,7 +86,8 @@ impl Grant {
             | Self::RefreshToken
             | Self::Password
             | Self::DeviceCode
-            | Self::TokenExchange => has(self),
+            | Self::TokenExchange
+            | Self::AuthorizationCode => has(self),
         }
     }
 }
@@ -99,6 +105,7 @@ pub async fn exchange(grant: Grant, request: &TokenRequest<'_>) -> Result<Answer
         Grant::RefreshToken => Box::pin(refresh_token::exchange(request)).await,
         Grant::Password => Box::pin(password::exchange(request)).await,
         Grant::DeviceCode => Box::pin(device_code::exchange(request)).await,
+        Grant::AuthorizationCode => Box::pin(authorization_code::exchange(request)).await,
         Grant::TokenExchange => Box::pin(token_exchange::exchange(request)).await,
     }
 }

@@ -1,0 +1,485 @@
+//! What the person sees of a dialogue: the page that is due, with everything on it.
+//!
+//! Reads where things stand and changes nothing.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use engine::policy::Contact;
+use engine::{FactorKind, Issued, Open, Stage};
+use protocol::records::{ChallengeId, Client, OtpSettings, RelyingParty, SourceKind, UserId};
+use serde_json::Value;
+
+use super::Place;
+use super::pages::{
+    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, ErrorPage, Expired, Form,
+    FormPost, Look, NothingEnrolled, Page, PasskeyStep, Person, Problem, Reauthenticate, Scope, SignIn, SourceChoice,
+    TotpEntry, Wanted,
+};
+use crate::app::App;
+use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
+use crate::browser::session;
+use crate::call::{Call, Path};
+use crate::fault::Fault;
+use crate::oauth::authorize::{Stop, Visit};
+use crate::reply;
+use crate::signin::alone::shown;
+use crate::signin::ways::{Way, mask};
+use crate::signin::{Flow, SignIns};
+
+/// What is told beside the page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// What went wrong with the last answer.
+    pub(super) problem: Option<Problem>,
+    /// A code was sent once more.
+    pub(super) resent: bool,
+}
+
+impl From<Problem> for Told {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Some(problem), resent: false }
+    }
+}
+
+/// `GET /login/{handle}`: the page that is due.
+pub async fn due(State(app): State<App>, Path(handle): Path<String>, call: Call) -> Response {
+    at(&app, &call, &handle, None).await
+}
+
+/// `GET /login/{handle}/{page}`: this page, if it may be shown now; otherwise the one that is due.
+pub async fn page(State(app): State<App>, Path((handle, page)): Path<(String, String)>, call: Call) -> Response {
+    match Place::parse(&page) {
+        Some(place) => at(&app, &call, &handle, Some(place)).await,
+        None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}
+
+async fn at(app: &App, call: &Call, handle: &str, place: Option<Place>) -> Response {
+    let interaction = match interaction::load(app, call, handle).await {
+        Ok(interaction) => interaction,
+        Err(lost) => return Stop::from(lost).into_response(app, call, &[]),
+    };
+    let locales = interaction.body.locales.clone();
+    let again = interaction.clone();
+    match Desk::new(app, call, &interaction).show(place, Told::default()).await {
+        Ok(Some(response)) => response,
+        // A proof is at hand from which nothing followed yet: the process ended between the two.
+        Ok(None) => super::act::go_on(app, call, again).await,
+        Err(stop) => stop.into_response(app, call, &locales),
+    }
+}
+
+/// Everything needed to show a page of one dialogue.
+pub(super) struct Desk<'a> {
+    pub(super) app: &'a App,
+    pub(super) call: &'a Call,
+    pub(super) interaction: &'a Interaction,
+    client: Option<&'a Client>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(app: &'a App, call: &'a Call, interaction: &'a Interaction) -> Self {
+        let client = interaction.body.client.as_ref().and_then(|id| call.tenant.client(id.as_str()));
+        Self { app, call, interaction, client: client.map(AsRef::as_ref) }
+    }
+
+    pub(super) fn sign_ins(&self) -> SignIns<'a> {
+        SignIns { app: self.app, tenant: &self.call.tenant }
+    }
+
+    fn answer(&self, page: &Page<'_>) -> Response {
+        let look = look(self.app, self.call, &self.interaction.body.locales);
+        let look = match &self.interaction.body.purpose {
+            Purpose::Authorize(request) => look.answering_to(request.target.redirect_uri()),
+            Purpose::Device(_) | Purpose::Logout(_) => look,
+        };
+        page.answer(&look)
+    }
+
+    /// The page for where things stand; none where the next step is not the person's.
+    pub(super) async fn show(&self, place: Option<Place>, told: Told) -> Result<Option<Response>, Stop> {
+        match &self.interaction.body.step {
+            Step::Account => self.accounts(told).await.map(Some),
+            Step::SignIn(step) => self.sign_in(step, place, told).await,
+            Step::Consent(outcome) => self.consent(&outcome.subject, told).await.map(Some),
+            Step::Confirm(_) => Err(Lost::Gone.into()),
+        }
+    }
+
+    fn action(&self, place: Place) -> String {
+        format!("/login/{}/{}", self.interaction.handle, place.as_str())
+    }
+
+    fn step<'s>(&'s self, action: &'s str, hidden: &'s [(&'s str, &'s str)], told: Told) -> pages::Step<'s> {
+        pages::Step {
+            form: Form { action, hidden },
+            client: self.client.map(ClientView::of),
+            problem: told.problem,
+            cancel: true,
+        }
+    }
+
+    async fn accounts(&self, told: Told) -> Result<Response, Stop> {
+        let mut known = Vec::new();
+        for session in session::all(self.app, self.call).await? {
+            let user = self.sign_ins().person(&session.subject).await?;
+            if let Some(user) = user.filter(|user| session.speaks_for(user)) {
+                known.push((session.id, user));
+            }
+        }
+        let accounts: Vec<Account<'_>> = known
+            .iter()
+            .map(|(id, user)| Account { id, person: person(user), signed_in: true })
+            .collect();
+        let action = self.action(Place::Account);
+        let page = ChooseAccount { step: self.step(&action, &[], told), accounts: &accounts };
+        Ok(self.answer(&Page::ChooseAccount(page)))
+    }
+
+    async fn consent(&self, subject: &UserId, told: Told) -> Result<Response, Stop> {
+        let visit = Visit::resume(self.app, self.call, self.interaction.clone())?;
+        let user = self.sign_ins().person(subject).await?.ok_or(Lost::Gone)?;
+        let granted = visit.scope()?;
+        let scopes: Vec<Scope<'_>> = granted.iter().map(|name| Scope { name, description: None }).collect();
+        let details = details(visit.request().authorization_details.as_ref());
+        let shown: Vec<pages::Detail<'_>> = details
+            .iter()
+            .map(|(title, members)| pages::Detail {
+                title,
+                members: members.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            })
+            .collect();
+        // Who registered by themselves may call themselves anything: where the answer goes they cannot choose to hide.
+        let host = visit.client().registration.as_ref().and_then(|_| host_of(visit.request().target.redirect_uri()));
+        let action = self.action(Place::Consent);
+        let page = Consent {
+            step: pages::Step { cancel: false, ..self.step(&action, &[], told) },
+            person: person(&user),
+            scopes: &scopes,
+            details: &shown,
+            host,
+        };
+        Ok(self.answer(&Page::Consent(page)))
+    }
+
+    /// The sign-in under way.
+    pub(super) async fn flow(&self, step: &SignInStep) -> Result<Flow, Stop> {
+        Ok(self.sign_ins().by_grant(&step.grant).await?.ok_or(Lost::Gone)?)
+    }
+
+    async fn sign_in(&self, step: &SignInStep, place: Option<Place>, told: Told) -> Result<Option<Response>, Stop> {
+        let flow = self.flow(step).await?;
+        let (open, issued): (&Open, Option<&Issued>) = match &flow.stored.state.stage {
+            Stage::ExpectFactor(open) => (open, None),
+            Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued.last()),
+            Stage::Proven { .. } => return Ok(None),
+            Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => return Err(Lost::Gone.into()),
+        };
+        if open.contact == Contact::First {
+            return self.first(step, open, told).await.map(Some);
+        }
+        let ways = self.ways(&flow, open).await?;
+        let others = ways.len() > 1;
+        let in_flight = issued.filter(|one| is_sent(one.kind));
+        match (place, ways.as_slice(), in_flight) {
+            (_, [], _) => self.nothing(&flow, told).await,
+            (Some(Place::Way), [_, _, ..], _) => Ok(self.choose(&ways, told)),
+            (Some(Place::Totp), all, _) if all.iter().any(|way| way.kind == FactorKind::Totp) => {
+                Ok(self.totp(all, others, told))
+            }
+            (Some(Place::Password), all, _) if all.iter().any(|way| way.kind == FactorKind::Password) => {
+                self.again(&flow, others, told).await
+            }
+            (_, all, Some(issued)) => self.code(all, issued, others, told).await,
+            (_, [only], None) if only.kind == FactorKind::Totp => Ok(self.totp(&ways, others, told)),
+            (_, [only], None) if only.kind == FactorKind::Password => self.again(&flow, others, told).await,
+            (_, all, None) => Ok(self.choose(all, told)),
+        }
+        .map(Some)
+    }
+
+    /// The ways this door can offer.
+    pub(super) async fn ways(&self, flow: &Flow, open: &Open) -> Result<Vec<Way>, Stop> {
+        let mut ways = self.sign_ins().ways(flow, open.any_of()).await?;
+        ways.retain(|way| self.offers(way.kind));
+        Ok(ways)
+    }
+
+    fn offers(&self, kind: FactorKind) -> bool {
+        match kind {
+            FactorKind::Password
+            | FactorKind::EmailOtp
+            | FactorKind::SmsOtp
+            | FactorKind::VoiceOtp
+            | FactorKind::Totp => true,
+            FactorKind::Passkey => self.relying_party().is_some(),
+            FactorKind::Qr
+            | FactorKind::Questions
+            | FactorKind::PushPresence
+            | FactorKind::PushFingerprint
+            | FactorKind::PushFace
+            | FactorKind::BypassCode => false,
+        }
+    }
+
+    /// The relying party that our own pages may run a ceremony for.
+    pub(super) fn relying_party(&self) -> Option<&'a RelyingParty> {
+        let serves = |party: &&RelyingParty| party.enabled && party.origins.contains(&self.call.base);
+        self.call.tenant.relying_parties.iter().find(serves)
+    }
+
+    async fn first(&self, step: &SignInStep, open: &Open, told: Told) -> Result<Response, Stop> {
+        let has = |kind: FactorKind| open.any_of().contains(&kind) && self.offers(kind);
+        let passkey = has(FactorKind::Passkey);
+        let action = self.action(Place::Password);
+        if !has(FactorKind::Password) {
+            if !passkey {
+                let page = NothingEnrolled { step: self.step(&action, &[], told), person: None };
+                return Ok(self.answer(&Page::NothingEnrolled(page)));
+            }
+            let ways = [pages::Way { id: FactorKind::Passkey.as_str(), kind: FactorKind::Passkey, detail: "" }];
+            let action = self.action(Place::Way);
+            let page = ChooseWay { step: self.step(&action, &[], told), ways: &ways };
+            return Ok(self.answer(&Page::ChooseWay(page)));
+        }
+        if let Some(known) = &step.known
+            && let Some(user) = self.sign_ins().person(known).await?
+        {
+            let hidden = [("source", user.source.as_str()), ("username", user.username.as_str())];
+            let page = Reauthenticate {
+                step: self.step(&action, &hidden, told),
+                person: person(&user),
+                other: true,
+                passkey,
+                passkey_options: None,
+            };
+            return Ok(self.answer(&Page::Reauthenticate(page)));
+        }
+        let sources: Vec<SourceChoice<'_>> = self
+            .call
+            .tenant
+            .sources
+            .iter()
+            .filter(|source| source.kind == SourceKind::CloudDirectory)
+            .map(|source| SourceChoice {
+                id: source.id.as_str(),
+                name: &source.name,
+                selected: step.realm.as_deref() == Some(source.realm.as_str()),
+            })
+            .collect();
+        let page = SignIn {
+            step: self.step(&action, &[], told),
+            username: step.username.as_deref().unwrap_or_default(),
+            sources: &sources,
+            passkey,
+            passkey_options: None,
+        };
+        Ok(self.answer(&Page::SignIn(page)))
+    }
+
+    async fn nothing(&self, flow: &Flow, told: Told) -> Result<Response, Stop> {
+        let user = self.subject(flow).await?;
+        let action = self.action(Place::Way);
+        let page = NothingEnrolled { step: self.step(&action, &[], told), person: user.as_ref().map(person) };
+        Ok(self.answer(&Page::NothingEnrolled(page)))
+    }
+
+    async fn subject(&self, flow: &Flow) -> Result<Option<protocol::records::User>, Stop> {
+        Ok(match &flow.stored.state.subject {
+            Some(id) => self.sign_ins().person(&UserId(id.clone())).await?,
+            None => None,
+        })
+    }
+
+    /// The password of somebody known, as a further factor.
+    async fn again(&self, flow: &Flow, others: bool, told: Told) -> Result<Response, Stop> {
+        let user = self.subject(flow).await?.ok_or(Lost::Gone)?;
+        let action = self.action(Place::Password);
+        let hidden = [("source", user.source.as_str()), ("username", user.username.as_str())];
+        let page = Reauthenticate {
+            step: self.step(&action, &hidden, told),
+            person: person(&user),
+            other: false,
+            passkey: false,
+            passkey_options: None,
+        };
+        let _ = others;
+        Ok(self.answer(&Page::Reauthenticate(page)))
+    }
+
+    fn choose(&self, ways: &[Way], told: Told) -> Response {
+        let ids: Vec<String> = ways.iter().map(Way::id).collect();
+        let shown: Vec<pages::Way<'_>> = ways
+            .iter()
+            .zip(&ids)
+            .map(|(way, id)| pages::Way {
+                id,
+                kind: way.kind,
+                detail: way.masked.as_deref().or(way.name.as_deref()).unwrap_or_default(),
+            })
+            .collect();
+        let action = self.action(Place::Way);
+        self.answer(&Page::ChooseWay(ChooseWay { step: self.step(&action, &[], told), ways: &shown }))
+    }
+
+    fn totp(&self, ways: &[Way], others: bool, told: Told) -> Response {
+        let action = self.action(Place::Totp);
+        let length = self.call.tenant.tenant.settings.totp.digits;
+        let several = ways.iter().filter(|way| way.kind == FactorKind::Totp).count() > 1;
+        let page = TotpEntry { step: self.step(&action, &[], told), length, others: others && (several || ways.len() > 1) };
+        self.answer(&Page::Totp(page))
+    }
+
+    async fn code(&self, ways: &[Way], issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
+        let challenge = self.sign_ins().challenge(&ChallengeId(issued.challenge.clone())).await?;
+        let members = challenge.as_ref().map(shown).unwrap_or_default();
+        let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let to = text("emailAddress").or_else(|| text("phoneNumber")).map(mask).unwrap_or_default();
+        let settings = self.otp_settings(issued.kind);
+        let action = self.action(Place::Code);
+        // Where nothing can be sent again the choice is the way on.
+        let _ = ways;
+        let page = CodeEntry {
+            step: self.step(&action, &[], told),
+            kind: issued.kind,
+            destination: &to,
+            correlation: text("correlation"),
+            length: settings.length,
+            digits: settings.charset.bytes().all(|b| b.is_ascii_digit()),
+            resent: told.resent,
+            others,
+        };
+        Ok(self.answer(&Page::Code(page)))
+    }
+
+    fn otp_settings(&self, kind: FactorKind) -> &'a OtpSettings {
+        let settings = &self.call.tenant.tenant.settings;
+        match kind {
+            FactorKind::SmsOtp => &settings.sms_otp,
+            FactorKind::VoiceOtp => &settings.voice_otp,
+            FactorKind::EmailOtp
+            | FactorKind::Password
+            | FactorKind::Passkey
+            | FactorKind::Qr
+            | FactorKind::Totp
+            | FactorKind::Questions
+            | FactorKind::PushPresence
+            | FactorKind::PushFingerprint
+            | FactorKind::PushFace
+            | FactorKind::BypassCode => &settings.email_otp,
+        }
+    }
+
+    /// A ceremony that was just begun.
+    pub(super) fn passkey(&self, options: &Value, others: bool) -> Response {
+        let action = self.action(Place::Passkey);
+        let page = PasskeyStep { step: self.step(&action, &[], Told::default()), options, others };
+        self.answer(&Page::Passkey(page))
+    }
+}
+
+/// Whether a kind is a code that is sent.
+pub(super) fn is_sent(kind: FactorKind) -> bool {
+    match kind {
+        FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp => true,
+        FactorKind::Password
+        | FactorKind::Passkey
+        | FactorKind::Qr
+        | FactorKind::Totp
+        | FactorKind::Questions
+        | FactorKind::PushPresence
+        | FactorKind::PushFingerprint
+        | FactorKind::PushFace
+        | FactorKind::BypassCode => false,
+    }
+}
+
+fn person(user: &protocol::records::User) -> Person<'_> {
+    let name = user.attributes.get("name").and_then(|values| values.first());
+    Person { name: name.map(String::as_str), username: &user.username }
+}
+
+/// What `authorization_details` ask for, as words.
+fn details(value: Option<&Value>) -> Vec<(String, Vec<(String, String)>)> {
+    let list = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    list.iter()
+        .filter_map(Value::as_object)
+        .map(|one| {
+            let title = one.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let members = one.iter().filter(|(name, _)| *name != "type").map(|(name, value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                (name.clone(), text)
+            });
+            (title, members.collect())
+        })
+        .collect()
+}
+
+fn host_of(uri: &str) -> Option<&str> {
+    let rest = uri.split_once("://")?.1;
+    rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())
+}
+
+/// How this tenant's pages look in the language that fits best.
+pub fn look(app: &App, call: &Call, locales: &[String]) -> Look {
+    let wished = locales.join(" ");
+    let wished = (!wished.is_empty()).then_some(wished.as_str());
+    Look::of(&call.tenant.tenant, Wanted::by(&call.headers, wished), &app.world)
+}
+
+/// A page that says what is wrong with a request: to the person, and nowhere else.
+pub fn error(
+    app: &App,
+    call: &Call,
+    locales: &[String],
+    status: StatusCode,
+    id: &'static str,
+    phrase: &'static str,
+    message_id: &'static str,
+) -> Response {
+    let request = crate::listen::current_request();
+    let reference = request.as_ref().map_or(message_id, |request| request.as_str());
+    let page = ErrorPage { status, id, phrase, reference, retry: None };
+    Page::Error(page).answer(&look(app, call, locales))
+}
+
+/// A page for a failure of our own: logged here, once; nothing of it is shown.
+pub fn fault(app: &App, call: &Call, locales: &[String], fault: &Fault) -> Response {
+    fault.log();
+    let (status, _) = reply::fault_status(fault);
+    let response =
+        error(app, call, locales, status, "server_error", "the server could not complete the request", "CSIAQ9998E");
+    reply::retry_after(response, fault.unavailable.then_some(1))
+}
+
+/// The page of a browser without cookies.
+pub fn cookies_needed(app: &App, call: &Call) -> Response {
+    Page::CookiesNeeded(CookiesNeeded { retry: None }).answer(&look(app, call, &[]))
+}
+
+/// The page of a dialogue that is over.
+pub fn expired(app: &App, call: &Call) -> Response {
+    Page::Expired(Expired { retry: None, client: None }).answer(&look(app, call, &[]))
+}
+
+/// The page that posts an answer to the client.
+pub fn form_post(
+    app: &App,
+    call: &Call,
+    locales: &[String],
+    action: &str,
+    fields: &[(&'static str, String)],
+) -> Response {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Page::FormPost(FormPost { action, fields: &fields, client: None }).answer(&look(app, call, locales))
+}
+
+/// Whether a form was sent by a page of ours, as far as the browser says (demand O-4): silence is no objection, the handle
+/// and the cookie decide; a wrong word is.
+pub fn is_from_here(headers: &HeaderMap, base: &str) -> bool {
+    let word = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let origin = word(header::ORIGIN.as_str()).is_none_or(|origin| origin.eq_ignore_ascii_case(base));
+    let site = word("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    origin && site
+}

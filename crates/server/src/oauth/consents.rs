@@ -1,0 +1,152 @@
+//! Consents: what a person allowed a client, kept so that they need not be asked again, and so that they can take it back.
+//!
+//! Owns when a person must be asked. Shows no page.
+
+use std::collections::BTreeSet;
+
+use protocol::authorize::{AuthorizationRequest, Prompt};
+use protocol::records::{Client, ClientId, Consent, Grant, Seconds, TenantId, UserId};
+use serde::{Deserialize, Serialize};
+use store::{Change, Item};
+
+use crate::app::App;
+use crate::fault::Fault;
+
+const KIND: &str = "consent";
+/// A consent is kept until it is taken back; this is as long as anything is kept.
+const FOREVER: Seconds = 315_360_000;
+/// Consents of one person that are listed.
+const MOST: i64 = 500;
+/// Grants ended with a consent that is taken back.
+const MOST_GRANTS: i64 = 1000;
+
+/// What a person allowed a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The client.
+    pub client: ClientId,
+    /// The scopes.
+    pub scopes: BTreeSet<String>,
+    /// When it was first given.
+    pub since: Seconds,
+    version: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    client: ClientId,
+    scopes: BTreeSet<String>,
+}
+
+/// Whether the person must be asked before `client` is given these scopes.
+///
+/// # Errors
+/// The store failed.
+pub async fn is_due(
+    app: &App,
+    tenant: &TenantId,
+    client: &Client,
+    person: &UserId,
+    request: &AuthorizationRequest,
+    scopes: &[String],
+) -> Result<bool, Fault> {
+    if request.asks(Prompt::Consent) {
+        return Ok(true);
+    }
+    match client.consent {
+        Consent::NeverPrompt => Ok(false),
+        Consent::AlwaysPrompt => Ok(true),
+        // What is said in detail may differ each time.
+        Consent::PromptOnceAndRemember if request.authorization_details.is_some() => Ok(true),
+        Consent::PromptOnceAndRemember => {
+            let given = given(app, tenant, person, &client.id).await?;
+            Ok(!given.is_some_and(|given| scopes.iter().all(|scope| given.scopes.contains(scope))))
+        }
+    }
+}
+
+/// What a person allowed a client before.
+///
+/// # Errors
+/// The store failed.
+pub async fn given(
+    app: &App,
+    tenant: &TenantId,
+    person: &UserId,
+    client: &ClientId,
+) -> Result<Option<Given>, Fault> {
+    app.store.item(tenant, KIND, &name(person, client)).await?.map(read).transpose()
+}
+
+/// Everything a person allowed.
+///
+/// # Errors
+/// The store failed.
+pub async fn of_person(app: &App, tenant: &TenantId, person: &UserId) -> Result<Vec<Given>, Fault> {
+    app.store.items_of(tenant, KIND, person.as_str(), MOST).await?.into_iter().map(read).collect()
+}
+
+/// Remembers what was allowed now, beside what was before. None where it is not to be remembered, or was.
+///
+/// # Errors
+/// The store failed, or it cannot be written.
+pub async fn remember(
+    app: &App,
+    tenant: &TenantId,
+    client: &Client,
+    person: &UserId,
+    scopes: &[String],
+) -> Result<Option<Change>, Fault> {
+    if client.consent == Consent::AlwaysPrompt {
+        return Ok(None);
+    }
+    let before = given(app, tenant, person, &client.id).await?;
+    let (mut all, version) = before.map_or((BTreeSet::new(), 0), |given| (given.scopes, given.version));
+    let known = all.len();
+    all.extend(scopes.iter().cloned());
+    if version > 0 && all.len() == known {
+        return Ok(None);
+    }
+    let body = Body { client: client.id.clone(), scopes: all };
+    let now = app.world.now();
+    Ok(Some(Change::PutItem(Item {
+        kind: KIND,
+        name: name(person, &client.id),
+        owner: Some(person.0.clone()),
+        link: Some(client.id.0.clone()),
+        created: now,
+        expires: now + FOREVER,
+        body: serde_json::to_string(&body).map_err(|error| Fault::internal("a consent", error))?,
+        version,
+    })))
+}
+
+/// What must be written to take a consent back: it, and the grants that the person gave the client by the browser. None
+/// where there is none.
+///
+/// # Errors
+/// The store failed.
+pub async fn revoke(
+    app: &App,
+    tenant: &TenantId,
+    person: &UserId,
+    client: &ClientId,
+) -> Result<Option<Vec<Change>>, Fault> {
+    if given(app, tenant, person, client).await?.is_none() {
+        return Ok(None);
+    }
+    let mut changes = vec![Change::TakeItem { kind: KIND, name: name(person, client), version: None }];
+    let grants = app.store.grants_of_user(tenant, person, MOST_GRANTS).await?;
+    let theirs = |grant: &Grant| grant.active && grant.client == *client;
+    changes.extend(grants.into_iter().filter(theirs).map(|grant| Change::RevokeGrant(grant.id)));
+    Ok(Some(changes))
+}
+
+fn name(person: &UserId, client: &ClientId) -> String {
+    format!("{person} {client}")
+}
+
+fn read(item: Item) -> Result<Given, Fault> {
+    let body: Body = serde_json::from_str(&item.body).map_err(|error| Fault::internal("a stored consent", error))?;
+    Ok(Given { client: body.client, scopes: body.scopes, since: item.created, version: item.version })
+}

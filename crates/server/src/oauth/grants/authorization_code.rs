@@ -1,0 +1,89 @@
+//! `grant_type=authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+use protocol::oauth_error::Rejection;
+use protocol::pkce;
+use protocol::records::{GrantDetail, GrantId, User};
+use protocol::scope::OFFLINE_ACCESS;
+use store::{Change, CommitError};
+
+use super::super::codes::{self, Authorized, Found};
+use super::super::person;
+use super::super::refused::Refused;
+use super::super::token::{Answer, TokenRequest};
+use super::resume;
+use crate::browser::session;
+
+/// Redeems a code, once.
+pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, form, client, .. } = request;
+    let code = form.require("code")?;
+    let (authorized, spend) = match codes::find(app, call, code).await? {
+        Found::Good(authorized, spend) => (authorized, spend),
+        Found::Spent(grant) => return kill(request, grant).await,
+        Found::Unknown => return Err(unusable()),
+    };
+    // Another client learns nothing, and does its owner no harm (demand E-7).
+    if authorized.client != client.id {
+        tracing::warn!(grant = %authorized.grant, client = %client.id, "code presented by another client");
+        return Err(unusable());
+    }
+    if form.one("redirect_uri")? != authorized.redirect_uri.as_deref() {
+        return Err(Rejection::invalid_grant("`redirect_uri` is not that of the authorization request").into());
+    }
+    pkce::check_verifier(authorized.challenge.as_ref(), form.one("code_verifier")?)?;
+    let user = person::usable(app, call, client, &authorized.subject).await?;
+    let proved = authorized.detail.auth_time.unwrap_or(0);
+    if user.not_before > proved || client.not_before > proved {
+        return Err(unusable());
+    }
+    match redeem(request, *authorized, &user, spend).await {
+        // Somebody redeemed it at the same moment. Nobody can tell who of the two had it rightly.
+        Err(Refused::Rejected(rejection)) => match codes::find(app, call, code).await? {
+            Found::Spent(grant) => kill(request, grant).await,
+            Found::Good(..) | Found::Unknown => Err(rejection.into()),
+        },
+        done => done,
+    }
+}
+
+fn unusable() -> Refused {
+    Rejection::invalid_grant("unusable [authorization_grant], type [authorization_code]").into()
+}
+
+/// A code came twice: whatever came of it the first time ends (RFC 6749 §4.1.2).
+async fn kill(request: &TokenRequest<'_>, grant: GrantId) -> Result<Answer, Refused> {
+    tracing::warn!(%grant, client = %request.client.id, "code presented again, grant revoked");
+    let changes = vec![Change::RevokeGrant(grant)];
+    match request.app.commit(&request.call.tenant.tenant.id, "code reuse", changes).await {
+        Ok(()) | Err(CommitError::Refused { .. }) => Err(unusable()),
+        Err(CommitError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+async fn redeem(
+    request: &TokenRequest<'_>,
+    authorized: Authorized,
+    user: &User,
+    spend: Change,
+) -> Result<Answer, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let tenant = &call.tenant.tenant;
+    let Authorized { grant: id, session, front, detail, .. } = authorized;
+    let earlier = if front { app.store.grant(&tenant.id, &id).await? } else { None };
+    if front && !earlier.as_ref().is_some_and(|grant| grant.active) {
+        return Err(unusable());
+    }
+    let detail = GrantDetail {
+        original_grant_type: "authorization_code".to_owned(),
+        grant_type: "authorization_code".to_owned(),
+        claims: person::snapshot(&call.tenant, call.host(), client, user),
+        ..detail
+    };
+    let scope = detail.scope.clone();
+    let grant = resume::next_grant(request, &id, Some(user.id.clone()), detail, earlier)?;
+    let mut changes = vec![spend];
+    if grant.refresh.is_some() && !scope.iter().any(|scope| scope == OFFLINE_ACCESS) {
+        changes.push(session::hang(&session, &user.id, &id, app.world.now(), grant.expires));
+    }
+    resume::hand_out(request, grant, user, &scope, None, changes).await.map(Answer::Tokens)
+}
