@@ -4,12 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::b64::encode_url;
-use crate::records::{Client, GrantDetail, Seconds, SigningAlg, SourceKind, User};
+pub use crate::hashes::half_hash;
+use crate::records::{Client, GrantDetail, Seconds, SourceKind, User};
 
 /// Claims that `openid` alone brings in the vendor's dialect (§4.13).
 pub const DEFAULTS: [&str; 7] =
@@ -432,16 +431,6 @@ fn write_audience<S: Serializer>(audience: &[&str], serializer: S) -> Result<S::
         [one] => serializer.serialize_str(one),
         many => many.serialize(serializer),
     }
-}
-
-/// `at_hash`, `c_hash` and `s_hash`: the left half of the hash the signature uses (OpenID Connect Core §3.1.3.6, FAPI 1.0 Advanced §5.1). For
-/// EdDSA that is SHA-512, which Ed25519 is built on (RFC 8032 §5.1).
-pub fn half_hash(text: &str, alg: SigningAlg) -> String {
-    let hash = match alg {
-        SigningAlg::Rs256 | SigningAlg::Ps256 | SigningAlg::Es256 => digest(&SHA256, text.as_bytes()),
-        SigningAlg::EdDsa => digest(&SHA512, text.as_bytes()),
-    };
-    encode_url(&hash.as_ref()[..hash.as_ref().len() / 2])
 }
 
 #[cfg(test)]

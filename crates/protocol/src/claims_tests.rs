@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::records::SigningAlg;
 use proptest::prelude::*;
 
 fn user(attributes: Value) -> User {

@@ -232,13 +232,14 @@ pub fn origin_of(uri: &str) -> Option<String> {
 
 /// `session_state` (Session Management 1.0 §2): the hex of a SHA-256 over client, origin, browser state and salt, a dot, the salt. The frame of
 /// `check_session_iframe` computes the same of `client_id + ' ' + origin + ' ' + browser_state + ' ' + salt`. The salt must be random
-/// and hold neither blank nor dot.
-pub fn session_state(client_id: &str, origin: &str, browser_state: &str, salt: &str) -> String {
+/// and hold neither blank nor dot. None for a redirect URI that has no origin: no page of such a client could ask.
+pub fn session_state(client_id: &str, redirect_uri: &str, browser_state: &str, salt: &str) -> Option<String> {
+    let origin = origin_of(redirect_uri)?;
     let hash = digest(&SHA256, format!("{client_id} {origin} {browser_state} {salt}").as_bytes());
     let mut text: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     text.push('.');
     text.push_str(salt);
-    text
+    Some(text)
 }
 
 #[cfg(test)]

@@ -168,17 +168,20 @@ fn f2_a_front_channel_uri_keeps_its_query_and_is_told_issuer_and_session() {
 
 #[test]
 fn x2_session_state_is_made_of_client_origin_browser_state_and_salt() {
-    let state = session_state("app", "https://app.example.test", "opbs", "salt");
+    let state = session_state("app", "https://app.example.test/cb?x", "opbs", "salt");
     let hash = digest(&SHA256, b"app https://app.example.test opbs salt");
     let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(state, format!("{hex}.salt"));
+    assert_eq!(state.unwrap(), format!("{hex}.salt"));
+    let one = session_state("app", "https://app.example.test/cb", "opbs", "salt");
+    assert_eq!(one, session_state("app", "https://app.example.test:443/other", "opbs", "salt"));
     for other in [
-        session_state("app2", "https://app.example.test", "opbs", "salt"),
-        session_state("app", "https://app2.example.test", "opbs", "salt"),
-        session_state("app", "https://app.example.test", "opbs2", "salt"),
+        session_state("app2", "https://app.example.test/cb", "opbs", "salt"),
+        session_state("app", "https://app2.example.test/cb", "opbs", "salt"),
+        session_state("app", "https://app.example.test/cb", "opbs2", "salt"),
     ] {
-        assert_ne!(state, other);
+        assert_ne!(one, other);
     }
+    assert_eq!(session_state("app", "com.example.app:/cb", "opbs", "salt"), None);
 }
 
 #[test]
@@ -229,7 +232,10 @@ proptest! {
     }
 
     #[test]
-    fn x2_session_state_has_no_blank(origin in "https://[a-z.]{1,20}", browser in "[A-Za-z0-9]{10}", salt in "[A-Za-z0-9]{8}") {
-        prop_assert!(!session_state("a client", &origin, &browser, &salt).contains(' '));
+    fn x2_session_state_is_hex_a_dot_and_the_salt(client in ".{1,20}", browser in "[A-Za-z0-9]{10}", salt in "[A-Za-z0-9]{8}") {
+        let state = session_state(&client, "https://app.example.test/cb", &browser, &salt).unwrap();
+        let (hash, rest) = state.split_once('.').unwrap();
+        prop_assert!(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        prop_assert_eq!(rest, salt);
     }
 }
