@@ -143,7 +143,7 @@ async fn keep_writing(store: &Store, world: &World, kind: Kind) -> Result<u64, S
             Kind::Token => vec![Change::AddToken(digest(world), token(world, now))],
             // As long as what the driver stores at the beginning of a sign-in.
             Kind::SignIn => vec![Change::BeginSignIn(SignInRow {
-                id: world.uuid().into(),
+                id: world.ordered_uuid().into(),
                 client: "bench-app".into(),
                 handle: digest(world),
                 version: 1,
@@ -174,7 +174,7 @@ fn digest(world: &World) -> Digest {
 fn token(world: &World, now: i64) -> Token {
     Token {
         client: "bench-service".into(),
-        grant: world.uuid().into(),
+        grant: world.ordered_uuid().into(),
         subject: None,
         issued: now,
         expires: now + 7200,
@@ -190,7 +190,7 @@ fn token(world: &World, now: i64) -> Token {
 fn grant(world: &World, tenant: &TenantId) -> Grant {
     let now = world.now();
     Grant {
-        id: world.uuid().into(),
+        id: world.ordered_uuid().into(),
         tenant: tenant.clone(),
         client: "bench-app".into(),
         subject: Some("BENCH00001".into()),

@@ -208,7 +208,7 @@ impl Delivery {
 
     /// The form in which a message is kept until it is delivered.
     pub fn seal(&self, world: &World, message: &Outgoing, expires: Seconds) -> Mail {
-        let id = world.uuid();
+        let id = world.ordered_uuid();
         let clear = Sealed {
             channel: message.channel,
             from: message.from.as_str().into(),

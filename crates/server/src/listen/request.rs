@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
 use tower::Service as _;
@@ -222,21 +222,22 @@ fn refusal(status: StatusCode, error: &str, description: &str) -> Response<Body>
 /// What a log line says of a request: neither query nor headers, where secrets travel.
 struct Logged {
     method: Method,
-    path: String,
+    /// Its path alone is told. Shared with the request, not copied.
+    uri: Uri,
     client: IpAddr,
     tls: bool,
 }
 
 impl Logged {
     fn of<B>(request: &Request<B>, client: IpAddr, tls: bool) -> Self {
-        let path = request.uri().path();
-        let end = path.char_indices().nth(LONGEST_LOGGED_PATH).map_or(path.len(), |(at, _)| at);
-        Self { method: request.method().clone(), path: path[..end].to_owned(), client, tls }
+        Self { method: request.method().clone(), uri: request.uri().clone(), client, tls }
     }
 
     /// Refusals are told by default, successes on demand: at full speed a line for each would cost as much as the answer.
     fn write(self, status: StatusCode, took: Duration, id: RequestId) {
-        let Self { method, path, client, tls } = self;
+        let Self { method, uri, client, tls } = self;
+        let path = uri.path();
+        let path = path.char_indices().nth(LONGEST_LOGGED_PATH).map_or(path, |(end, _)| &path[..end]);
         let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         macro_rules! line {
             ($level:ident) => {

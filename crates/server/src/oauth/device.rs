@@ -169,7 +169,7 @@ async fn begin(app: &App, call: &Call) -> Result<Response, Refused> {
         client: client.id.clone(),
         scope,
         resource,
-        grant: GrantId(app.world.uuid()),
+        grant: GrantId(app.world.ordered_uuid()),
         base: call.base.clone(),
         issuer: call.issuer(),
         ends: now + lifetime,

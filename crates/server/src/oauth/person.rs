@@ -44,24 +44,22 @@ pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -
     claims::describe(user, &around, client)
 }
 
-/// The claims of a grant at a refresh: as they were, but for those the client wants read anew.
-pub fn refreshed(
+/// Brings the claims of a grant up to date at a refresh: they stay as they were, but for those the client wants read anew.
+pub fn refresh(
     tenant: &TenantView,
     host: &str,
     client: &Client,
     user: &User,
-    kept: &BTreeMap<String, Value>,
-) -> BTreeMap<String, Value> {
+    kept: &mut BTreeMap<String, Value>,
+) {
     if client.refresh_claims.is_empty() {
-        return kept.clone();
+        return;
     }
     let now = snapshot(tenant, host, client, user);
-    let mut claims = kept.clone();
     for name in &client.refresh_claims {
         match now.get(name) {
-            Some(value) => claims.insert(name.clone(), value.clone()),
-            None => claims.remove(name),
+            Some(value) => kept.insert(name.clone(), value.clone()),
+            None => kept.remove(name),
         };
     }
-    claims
 }

@@ -57,8 +57,13 @@ fn derive(
     generation: u32,
     len: usize,
 ) -> String {
-    let named = format!("{tenant}\n{grant}\n{seed}\n{generation}\n");
-    tokens::alphanumeric(len, |block| master.mac(purpose, format!("{named}{block}").as_bytes()))
+    let mut named = format!("{tenant}\n{grant}\n{seed}\n{generation}\n").into_bytes();
+    let stem = named.len();
+    tokens::alphanumeric(len, |block| {
+        named.truncate(stem);
+        named.push(block);
+        master.mac(purpose, &named)
+    })
 }
 
 fn text(mut number: u128, len: usize) -> String {

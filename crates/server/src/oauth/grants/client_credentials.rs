@@ -25,7 +25,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         issuer: request.call.issuer(),
         ..GrantDetail::default()
     };
-    let owner = Owner { grant: GrantId(request.app.world.uuid()), user: None };
+    let owner = Owner { grant: GrantId(request.app.world.ordered_uuid()), user: None };
     let issued = issue::access_only(request, &owner, &detail).await?;
     issue::commit(request, "client credentials", issued.changes).await?;
     Ok(Answer::Tokens(issued.tokens))

@@ -47,7 +47,7 @@ pub async fn begin(request: &TokenRequest<'_>, known: Known<'_>) -> Result<Answe
     let sign_ins = SignIns { app, tenant: &call.tenant };
     let begin = Begin {
         client: client.id.clone(),
-        grant: GrantId(app.world.uuid()),
+        grant: GrantId(app.world.ordered_uuid()),
         policy,
         after: policy.map(|policy| applied::for_stage(&call.tenant, policy, stage)),
         facts: &facts,

@@ -25,7 +25,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let facts = gather(&call.tenant, client, context.as_ref(), call.peer, None, &app.geo);
     let begin = Begin {
         client: client.id.clone(),
-        grant: GrantId(app.world.uuid()),
+        grant: GrantId(app.world.ordered_uuid()),
         policy: Some(policy),
         after: None,
         facts: &facts,

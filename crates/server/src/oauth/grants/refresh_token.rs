@@ -3,7 +3,7 @@
 
 use engine::{Prior, Proof};
 use protocol::oauth_error::Rejection;
-use protocol::records::{Grant, GrantDetail, Seconds, User};
+use protocol::records::{Grant, Seconds, User};
 use protocol::rotation::{self, Turn};
 use protocol::scope;
 use store::{Change, CommitError};
@@ -130,7 +130,7 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
             challenge_or_denial => return resume::answer(request, challenge_or_denial).await.map(Some),
         }
     }
-    let next = successor(request, &grant, &user, now)?;
+    let next = successor(request, grant, &user, now)?;
     let turn = if client.renew_refresh_token { issue::Turn::First } else { issue::Turn::Further };
     let issued = issue::all(request, &next, &user, &scope, turn).await?;
     changes.extend(issued.changes);
@@ -143,27 +143,23 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
 }
 
 /// The grant after this refresh. A client without rotation keeps its token and that token's end.
-fn successor(request: &TokenRequest<'_>, grant: &Grant, user: &User, now: Seconds) -> Result<Grant, Refused> {
+fn successor(request: &TokenRequest<'_>, mut next: Grant, user: &User, now: Seconds) -> Result<Grant, Refused> {
     let TokenRequest { app, call, client, .. } = request;
-    let mut next = grant.clone();
-    next.detail = GrantDetail {
-        grant_type: resume::grant_type(request),
-        claims: person::refreshed(&call.tenant, call.host(), client, user, &grant.detail.claims),
-        ..grant.detail.clone()
-    };
+    next.detail.grant_type = resume::grant_type(request);
+    person::refresh(&call.tenant, call.host(), client, user, &mut next.detail.claims);
     if !client.renew_refresh_token {
         return Ok(next);
     }
-    let generation = grant.detail.generation + 1;
+    let generation = next.detail.generation + 1;
     if generation > refresh::MOST_GENERATIONS {
         return Err(unusable());
     }
     next.detail.generation = generation;
-    let token = refresh::write(&app.master, &grant.tenant, &grant.id, &grant.detail.seed, generation)
+    let token = refresh::write(&app.master, &next.tenant, &next.id, &next.detail.seed, generation)
         .ok_or_else(|| Fault::stored("a grant id is no UUID"))?;
     let lifetime = client.refresh_token_lifetime.unwrap_or(call.tenant.tenant.settings.refresh_token_lifetime);
     next.refresh_previous = next.refresh.replace(tokens::digest(&token));
-    next.refresh_expires = grant.expires.min(now + lifetime);
+    next.refresh_expires = next.expires.min(now + lifetime);
     next.rotated_at = now;
     Ok(next)
 }

@@ -223,7 +223,7 @@ fn correlate(world: &World, given: Option<&str>) -> Result<String, Unusable> {
 fn draw(world: &World, settings: &OtpSettings) -> (ChallengeId, Secret<String>, Seconds) {
     let length = usize::from(settings.length.clamp(SHORTEST_CODE, LONGEST_CODE));
     let code = Secret::from(world.digits(&settings.charset, length));
-    (ChallengeId(world.uuid()), code, settings.expiry.clamp(1, LONGEST_LIFE))
+    (ChallengeId(world.ordered_uuid()), code, settings.expiry.clamp(1, LONGEST_LIFE))
 }
 
 fn tries(settings: &OtpSettings) -> i64 {
