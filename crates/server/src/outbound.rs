@@ -136,6 +136,22 @@ impl Outbound {
         protocol::json::parse(&body, bounds).map_err(|_| FetchError::NoJson)
     }
 
+    /// Posts a form and answers the status. What comes back besides is not read.
+    ///
+    /// # Errors
+    /// The URL is not allowed, or nobody answered.
+    pub async fn post_form(&self, url: &str, pairs: &[(&str, &str)]) -> Result<u16, FetchError> {
+        let url = self.admit(url)?;
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let request = self
+            .client
+            .post(url)
+            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let response = request.send().await.map_err(FetchError::NoAnswer)?;
+        Ok(response.status().as_u16())
+    }
+
     /// The URL, if it may be fetched: https, no user part, and no address written out that lies in a private network.
     /// (Names are judged when they are resolved.)
     fn admit(&self, url: &str) -> Result<Url, FetchError> {

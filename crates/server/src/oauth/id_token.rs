@@ -58,13 +58,16 @@ pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
     if client.pairwise {
         claims::hide_subject(&mut person, &sub);
     }
+    if let Some(act) = &detail.act {
+        person.insert("act".to_owned(), act.clone());
+    }
     let hash = |text: Option<&str>| text.map(|text| claims::half_hash(text, client.id_token_alg));
     let claims = claims::IdToken {
         iss: &detail.issuer,
         sub: &sub,
         aud: client.id.as_str(),
         iat: of.at,
-        exp: of.at + lifetime,
+        exp: detail.not_after.map_or(of.at + lifetime, |end| end.min(of.at + lifetime)),
         auth_time: detail.auth_time,
         nonce: detail.nonce.as_deref(),
         at_hash: hash(of.access_token),

@@ -83,6 +83,38 @@ pub async fn access_only(
     })
 }
 
+/// An ID token and nothing else, in the place of the access token (RFC 8693 §2.2.1). The grant itself is the caller's to write.
+///
+/// # Errors
+/// No key signs.
+pub async fn id_only(request: &TokenRequest<'_>, grant: &Grant, user: &User) -> Result<Issued, Refused> {
+    let TokenRequest { app, call, client, .. } = request;
+    let now = app.world.now();
+    let of = IdTokenOf {
+        app,
+        tenant: &call.tenant,
+        client,
+        user: &user.id,
+        detail: &grant.detail,
+        access_token: None,
+        code: None,
+        state: None,
+        place: claims::Place::Full,
+        at: now,
+    };
+    let lifetime = client.id_token_lifetime.unwrap_or(call.tenant.tenant.settings.id_token_lifetime);
+    let tokens = Tokens {
+        access_token: id_token(of).await?,
+        refresh_token: None,
+        scope: grant.detail.scope.join(" "),
+        grant_id: grant.id.0.clone(),
+        id_token: None,
+        token_type: "N_A",
+        expires_in: grant.detail.not_after.map_or(lifetime, |end| lifetime.min(end - now)),
+    };
+    Ok(Issued { tokens, changes: Vec::new() })
+}
+
 /// All tokens of a grant at its present generation. The grant itself is the caller's to write.
 ///
 /// # Errors

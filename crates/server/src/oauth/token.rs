@@ -82,23 +82,14 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
-    /// What is handed out where this kind of token was asked for.
+    /// The answer where this kind of token was asked for.
     pub fn of(tokens: Tokens, wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::AccessToken => Self { tokens, issued_token_type: "urn:ietf:params:oauth:token-type:access_token" },
-            Wanted::Jwt => Self { tokens, issued_token_type: "urn:ietf:params:oauth:token-type:jwt" },
-            // RFC 8693 §2.2.1: what is no access token has no type as one, and nothing else goes with it.
-            Wanted::IdToken => Self {
-                tokens: Tokens {
-                    access_token: tokens.id_token.unwrap_or_default(),
-                    refresh_token: None,
-                    id_token: None,
-                    token_type: "N_A",
-                    ..tokens
-                },
-                issued_token_type: "urn:ietf:params:oauth:token-type:id_token",
-            },
-        }
+        let issued_token_type = match wanted {
+            Wanted::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
+            Wanted::Jwt => "urn:ietf:params:oauth:token-type:jwt",
+            Wanted::IdToken => "urn:ietf:params:oauth:token-type:id_token",
+        };
+        Self { tokens, issued_token_type }
     }
 }
 

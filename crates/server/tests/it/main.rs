@@ -17,4 +17,5 @@ mod routes;
 mod secrecy;
 mod seeds;
 mod support;
+mod token_exchange;
 mod tokens;

@@ -46,6 +46,9 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
     if resume.renews && !earlier.as_ref().is_some_and(|grant| grant.active && grant.expires > now) {
         return Err(Rejection::invalid_grant("the grant has ended").into());
     }
+    if resume.exchange.as_ref().is_some_and(|exchange| exchange.not_after <= now) {
+        return Err(Rejection::invalid_grant("the token that was exchanged has expired").into());
+    }
     let scope = scope_now(request, &resume.scope)?;
     let state = &flow.stored.state;
     let detail = GrantDetail {
@@ -100,9 +103,8 @@ pub async fn hand_out(
             let request = TokenRequest { app, call, form, client: client.into(), presenter: None };
             issue::all(&request, &grant, user, scope, issue::Turn::First).await?
         }
-        Some(Wanted::AccessToken | Wanted::IdToken) | None => {
-            issue::all(request, &grant, user, scope, issue::Turn::First).await?
-        }
+        Some(Wanted::IdToken) => issue::id_only(request, &grant, user).await?,
+        Some(Wanted::AccessToken) | None => issue::all(request, &grant, user, scope, issue::Turn::First).await?,
     };
     changes.extend(issued.changes);
     changes.push(if grant.version == 0 { Change::AddGrant(grant) } else { Change::UpdateGrant(grant) });
