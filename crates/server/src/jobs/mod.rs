@@ -33,6 +33,7 @@ pub fn worker(app: &App) -> outbox::Worker {
         store: app.store.clone(),
         delivery: std::sync::Arc::clone(&app.delivery),
         world: app.world.clone(),
+        notices: Some(crate::oauth::logout::notices::Notices::new(app)),
     }
 }
 

@@ -13,6 +13,7 @@ use store::{OutboxItem, Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::delivery::{Delivery, Outcome};
+use crate::oauth::logout::notices::{self, Notices};
 use crate::world::World;
 
 /// Messages taken at once.
@@ -34,6 +35,8 @@ pub struct Worker {
     pub delivery: Arc<Delivery>,
     /// Clock and randomness.
     pub world: World,
+    /// The way out for logout notices; without it they wait for a process that has one.
+    pub notices: Option<Notices>,
 }
 
 /// What one pass came to.
@@ -106,7 +109,12 @@ impl Worker {
         if mail.expires <= self.world.now() {
             return self.drop_it(id).await;
         }
-        match self.delivery.deliver(&self.world, &mail).await {
+        let outcome = match &self.notices {
+            _ if mail.channel != notices::CHANNEL => self.delivery.deliver(&self.world, &mail).await,
+            Some(notices) => notices.deliver(&tenant, &mail).await,
+            None => Outcome::Later("this process tells no clients".to_owned()),
+        };
+        match outcome {
             Outcome::Delivered => {
                 self.store.outbox_done(id).await?;
                 tracing::info!(%tenant, id, channel, "a message was delivered");

@@ -62,7 +62,7 @@ fn by_smtp(config: &SmtpConfig) -> Delivery {
 }
 
 fn worker(delivery: Delivery) -> Worker {
-    Worker { store: Store::temporary().unwrap(), delivery: Arc::new(delivery), world: World::fake(NOW) }
+    Worker { store: Store::temporary().unwrap(), delivery: Arc::new(delivery), world: World::fake(NOW), notices: None }
 }
 
 async fn enqueue(worker: &Worker, message: &Outgoing) {
@@ -190,7 +190,7 @@ async fn two_nodes_at_once_deliver_each_mail_once() {
         Arc::new(Delivery::smtp(Arc::new(MasterKey::new([7; 32])), smtp))
     };
     // Two nodes: one store and one master key, and nothing else in common.
-    let one = Worker { store: Store::temporary().unwrap(), delivery: node(), world: World::fake(NOW) };
+    let one = Worker { store: Store::temporary().unwrap(), delivery: node(), world: World::fake(NOW), notices: None };
     let two = Worker { delivery: node(), ..one.clone() };
     for _ in 0..40 {
         enqueue(&one, &written(&tenant(), Channel::Email)).await;
