@@ -45,13 +45,7 @@ pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -
 }
 
 /// Brings the claims of a grant up to date at a refresh: they stay as they were, but for those the client wants read anew.
-pub fn refresh(
-    tenant: &TenantView,
-    host: &str,
-    client: &Client,
-    user: &User,
-    kept: &mut BTreeMap<String, Value>,
-) {
+pub fn refresh(tenant: &TenantView, host: &str, client: &Client, user: &User, kept: &mut BTreeMap<String, Value>) {
     if client.refresh_claims.is_empty() {
         return;
     }
