@@ -26,6 +26,7 @@ pub mod redirect;
 pub mod registration;
 pub mod request_object;
 pub mod rotation;
+pub mod scim;
 pub mod scope;
 pub mod search;
 pub mod time;
