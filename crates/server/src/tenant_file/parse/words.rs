@@ -2,6 +2,7 @@
 
 use protocol::records::{OtpSettings, TenantSettings};
 
+use crate::doors::hosted::pages;
 use crate::tenant_file::problem::Place;
 use crate::tenant_file::reader::{Item, Section};
 
@@ -117,10 +118,18 @@ pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
     }
     for (language, texts) in &settings.texts {
         for (name, text) in texts {
-            if let Err(error) = crate::delivery::check_text(name, text) {
-                wrong(&format!("texts.{language}"), &error.to_string());
+            let wrong_text = if pages::is_page_text(name) {
+                pages::check_text(name, text).err().map(|problem| problem.to_string())
+            } else {
+                crate::delivery::check_text(name, text).err().map(|error| error.to_string())
+            };
+            if let Some(message) = wrong_text {
+                wrong(&format!("texts.{language}"), &message);
             }
         }
+    }
+    for (name, message) in pages::check_look(&settings.look) {
+        wrong(&format!("look.{name}"), message);
     }
     let totp = &settings.totp;
     if !matches!(totp.algorithm.as_str(), "SHA1" | "SHA256" | "SHA512") {

@@ -11,7 +11,8 @@ const READABLE: f64 = 4.5;
 pub(super) struct Colour([u8; 3]);
 
 pub(super) const WHITE: Colour = Colour([255, 255, 255]);
-pub(super) const INK: Colour = Colour([16, 20, 24]);
+pub(super) const BLACK: Colour = Colour([0, 0, 0]);
+const INK: Colour = Colour([16, 20, 24]);
 
 impl Colour {
     pub(super) const fn new(red: u8, green: u8, blue: u8) -> Self {
@@ -51,15 +52,15 @@ impl Colour {
         Self(mixed)
     }
 
-    /// White or near-black, whichever is easier to read on this colour.
+    /// White, near-black or black, the first that can be read on this colour: one of white and black always can.
     pub(super) fn words_on(self) -> Self {
-        if self.contrast(WHITE) >= READABLE || self.contrast(WHITE) >= self.contrast(INK) { WHITE } else { INK }
+        [WHITE, INK].into_iter().find(|words| self.contrast(*words) >= READABLE).unwrap_or(BLACK)
     }
 
     /// This colour, moved towards black or white as little as words on every one of these surfaces need.
     pub(super) fn readable_on(self, surfaces: &[Self]) -> Self {
         let dark = surfaces.iter().all(|surface| surface.luminance() < 0.2);
-        let towards = if dark { WHITE } else { Self([0, 0, 0]) };
+        let towards = if dark { WHITE } else { BLACK };
         (0..=20)
             .map(|step| self.mix(towards, step * 5))
             .find(|colour| surfaces.iter().all(|surface| colour.contrast(*surface) >= READABLE))
@@ -80,8 +81,7 @@ mod tests {
 
     #[test]
     fn contrast_is_that_of_the_guidelines() {
-        let black = Colour::new(0, 0, 0);
-        assert!((WHITE.contrast(black) - 21.0).abs() < 0.01);
+        assert!((WHITE.contrast(BLACK) - 21.0).abs() < 0.01);
         // #767676 is the lightest grey that passes on white.
         let grey = |value| Colour::new(value, value, value);
         assert!(grey(0x76).contrast(WHITE) >= READABLE);

@@ -2,13 +2,14 @@
 //! place of single ones. Owns the choice and the filling of places; does not know which page uses which words.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, header};
 use minijinja::value::{Kwargs, Object, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use protocol::records::{Seconds, TenantSettings};
+
+use super::templates::escape;
 
 /// What begins the names of a page's words among the tenant's own texts.
 const PREFIX: &str = "page.";
@@ -153,9 +154,40 @@ struct Speaker {
 }
 
 impl Speaker {
+    fn own(&self, name: &str) -> Option<&str> {
+        self.words.own.get(name).map(String::as_str)
+    }
+
+    fn built_in(&self, name: &str) -> Option<&str> {
+        self.words.built_in.get(name).or_else(|| BUILT_IN[0].1.get(name)).map(String::as_str)
+    }
+
     fn find(&self, name: &str) -> Option<&str> {
-        let own = self.words.own.get(name);
-        own.or_else(|| self.words.built_in.get(name)).or_else(|| BUILT_IN[0].1.get(name)).map(String::as_str)
+        self.own(name).or_else(|| self.built_in(name))
+    }
+
+    /// The text with its places filled.
+    fn fill(&self, text: &str, values: &Kwargs) -> Result<String, Error> {
+        let mut out = String::with_capacity(text.len() + 32);
+        for part in places(text) {
+            match part {
+                Part::Text(text) if self.plain => out.push_str(text),
+                Part::Text(text) => escape(&mut out, text)?,
+                Part::Place(place) => {
+                    let value: Value = values.get(place)?;
+                    let duration = value.as_i64().filter(|_| place == "wait").and_then(|wait| self.duration(wait));
+                    let value = duration.unwrap_or_else(|| value.to_string());
+                    if self.plain {
+                        out.push_str(&value);
+                    } else {
+                        out.push_str("<bdi>");
+                        escape(&mut out, &value)?;
+                        out.push_str("</bdi>");
+                    }
+                }
+            }
+        }
+        Ok(out)
     }
 
     fn duration(&self, seconds: Seconds) -> Option<String> {
@@ -173,35 +205,17 @@ impl Speaker {
 impl Object for Speaker {
     fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let (name, values): (&str, Kwargs) = from_args(args)?;
-        let mut found = self.find(name);
-        if found.is_none()
-            && let Ok(other) = values.get::<&str>("or")
-        {
-            found = self.find(other);
-        }
-        let text = found.ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("no words are named `{name}`")))?;
-        let mut out = String::with_capacity(text.len() + 32);
-        for part in places(text) {
-            match part {
-                Part::Text(text) if self.plain => out.push_str(text),
-                Part::Text(text) => escape(&mut out, text),
-                Part::Place(place) => {
-                    let value: Value = values.get(place)?;
-                    let value = match (place, value.as_i64()) {
-                        ("wait", Some(seconds)) => self.duration(seconds),
-                        _ => value.as_str().map(str::to_owned),
-                    };
-                    let value = value.unwrap_or_else(|| values.get::<Value>(place).map_or_else(|_| String::new(), |v| v.to_string()));
-                    if self.plain {
-                        out.push_str(&value);
-                    } else {
-                        out.push_str("<bdi>");
-                        escape(&mut out, &value);
-                        out.push_str("</bdi>");
-                    }
-                }
-            }
-        }
+        let name = match values.get::<&str>("or") {
+            Ok(other) if self.find(name).is_none() => other,
+            _ => name,
+        };
+        // A slip in a tenant's own words must not stop its people from signing in.
+        let own = self.own(name).and_then(|text| self.fill(text, &values).ok());
+        let out = match (own, self.built_in(name)) {
+            (Some(out), _) => out,
+            (None, Some(text)) => self.fill(text, &values)?,
+            (None, None) => return Err(Error::new(ErrorKind::UndefinedError, format!("no words are named `{name}`"))),
+        };
         Ok(if self.plain { Value::from(out) } else { Value::from_safe_string(out) })
     }
 }
@@ -223,10 +237,6 @@ fn places(text: &str) -> Vec<Part<'_>> {
     }
     parts.push(Part::Text(rest));
     parts
-}
-
-fn escape(out: &mut String, text: &str) {
-    let _ = write!(out, "{}", minijinja::HtmlEscape(text));
 }
 
 /// Why a tenant's own words cannot be used.

@@ -2,7 +2,7 @@
 
 use protocol::records::{LookSettings, Tenant};
 
-use super::colour::{Colour, WHITE};
+use super::colour::{BLACK, Colour, WHITE};
 use super::headers::form_targets;
 use super::language::{Language, Wanted};
 use crate::world::World;
@@ -46,7 +46,7 @@ pub(super) struct Palette {
 impl Palette {
     fn of(accent: Colour, surfaces: &[Colour; 2]) -> Self {
         let on_accent = accent.words_on();
-        let away = if on_accent == WHITE { Colour::new(0, 0, 0) } else { WHITE };
+        let away = if on_accent == WHITE { BLACK } else { WHITE };
         let tint = surfaces[0].mix(accent, 10);
         let link = accent.readable_on(&[surfaces[0], surfaces[1], tint]);
         Self { accent, hover: accent.mix(away, 12), on_accent, link, tint }

@@ -15,8 +15,6 @@ mod parts;
 mod qr;
 mod sign_in;
 mod templates;
-#[cfg(test)]
-mod tests;
 
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut};

@@ -1,5 +1,6 @@
 //! The built-in templates, compiled once.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
@@ -57,6 +58,10 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_syntax(syntax());
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => escape(out, text).map_err(Error::from),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     for (name, source) in SOURCES {
         environment.add_template(name, source).expect("the built-in templates are well formed, a test renders each");
     }
@@ -74,6 +79,24 @@ static STYLE: LazyLock<String> = LazyLock::new(|| {
     let lines = CSS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("/*"));
     lines.collect::<Vec<_>>().join("\n")
 });
+
+/// Text as it may stand between tags and in quoted attributes. The library's own escapes `/` as well, which makes addresses
+/// hard to read for people and for simple programs.
+pub(super) fn escape(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.write_str(&rest[..at])?;
+        out.write_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        })?;
+        rest = &rest[at + 1..];
+    }
+    out.write_str(rest)
+}
 
 /// The page as HTML.
 pub(super) fn render(look: &Look, sheet: &Sheet<'_>) -> Result<String, Error> {
