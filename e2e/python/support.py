@@ -16,6 +16,8 @@ BINARY = os.environ.get("COUNTERSIGN_BINARY", str(DIRECTORY.parent / "target/deb
 TLS = DIRECTORY / "tls"
 PATIENCE = 30
 
+ALICE = {"username": "alice", "password": "wonderland-11"}
+
 CONFIGURATION = """
 [server]
 listen = "127.0.0.1:{port}"

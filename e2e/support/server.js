@@ -107,15 +107,17 @@ async function complete(words) {
 }
 
 async function answers(running, url) {
-  let over
+  let over, problem
   running.ended.then(code => (over = code))
   for (const deadline = Date.now() + patience; Date.now() < deadline; await pause(10)) {
     if (over !== undefined) throw new Error(`the server ended with ${over}: ${running.said()}`)
-    const response = await fetch(url).catch(() => undefined)
+    const response = await fetch(url).catch(error => void (problem = error.cause ?? error))
     if (response?.ok) return
+    // Not a matter of waiting: Node reads the authorities it trusts once, when it starts.
+    if (/certificate|CERT/.test(problem?.code)) break
   }
   await running.stop()
-  throw new Error(`the server does not answer: ${running.said()}`)
+  throw new Error(`the server does not answer (set NODE_EXTRA_CA_CERTS=tls/ca.pem?): ${problem}\n${running.said()}`)
 }
 
 // Between two looks at a process that is starting; nothing else here waits for time to pass.

@@ -1,15 +1,13 @@
 // `openid-client` as a service: discovery, client credentials by each way to authenticate, introspection, revocation.
 
 import assert from 'node:assert/strict'
-import { createPrivateKey } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 
-import { directory, startServer } from '../support/server.js'
+import { machineKey } from '../support/keys.js'
+import { startServer } from '../support/server.js'
 
 let server
 before(async () => (server = await startServer()))
@@ -26,12 +24,6 @@ async function refused(promise, error, status) {
   const problem = await promise.then(assert.fail, problem => problem)
   assert.equal(problem.status, status, problem)
   assert.equal(problem.error ?? (await problem.response.json()).error, error)
-}
-
-async function key() {
-  const pem = await readFile(join(directory, '../demo/reporting-service.pem'))
-  const jwk = createPrivateKey(pem).export({ format: 'jwk' })
-  return { key: await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']), kid: 'reporting-1' }
 }
 
 for (const path of ISSUERS) {
@@ -62,7 +54,7 @@ test('client credentials with a secret in the header, in the body, and by key', 
     ['machine', client.ClientSecretBasic(secret)],
     ['machine', client.ClientSecretPost(secret)],
     ['machine-post', client.ClientSecretPost('machine-post-secret')],
-    ['machine-key', client.PrivateKeyJwt(await key())],
+    ['machine-key', client.PrivateKeyJwt(await machineKey())],
   ]
   for (const [id, authentication] of ways) {
     const config = await discover(id, authentication)
@@ -87,7 +79,7 @@ test('what is refused arrives as the error the standard names', async () => {
 
 test('a client assertion is good once', async () => {
   const again = (header, payload) => (payload.jti = 'one-and-the-same')
-  const repeated = client.PrivateKeyJwt(await key(), { [client.modifyAssertion]: again })
+  const repeated = client.PrivateKeyJwt(await machineKey(), { [client.modifyAssertion]: again })
   const config = await discover('machine-key', repeated)
   await client.clientCredentialsGrant(config)
   await refused(client.clientCredentialsGrant(config), 'invalid_client', 401)
