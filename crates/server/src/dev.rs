@@ -21,7 +21,7 @@ pub async fn outbox(State(app): State<App>, Query(wanted): Query<Wanted>) -> Res
         return reply::fault(&error.into());
     }
     match app.delivery.dev_outbox() {
-        Some(outbox) => reply::json(StatusCode::OK, &outbox.list(wanted.to.as_deref())),
+        Some(outbox) => reply::same_origin(reply::json(StatusCode::OK, &outbox.list(wanted.to.as_deref()))),
         None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     }
 }

@@ -12,6 +12,7 @@ use crate::hashing::Busy;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const EVERY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 
 /// JSON without blanks (W1), not to be stored (RFC 6749 §5.1).
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -24,6 +25,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(header::PRAGMA, NO_CACHE);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
     response
 }
 
@@ -32,6 +34,25 @@ pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
+    response
+}
+
+/// What a browser is told that asks whether a page of another origin may make a request (Fetch §3.2.2): it may, without
+/// cookies. Nothing that answers in JSON looks at a cookie; who asks brings a credential, and a page that has one may use it.
+pub fn preflight() -> Response {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"));
+    let sent = "Authorization, Content-Type, Accept, Accept-Language, If-Match, If-None-Match, DPoP";
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+    response
+}
+
+/// The answer, kept from pages of other origins: for what is meant for a person at this machine alone.
+pub fn same_origin(mut response: Response) -> Response {
+    response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     response
 }
 

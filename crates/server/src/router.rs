@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -23,8 +23,12 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/authorize", "people come to sign in, and nothing is given before they have (RFC 6749 §3.1)"),
     ("/login/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
     ("/login/{handle}/{page}", "a dialogue opens with its handle and the cookie of its browser"),
-    ("/end_session", "who is not signed in is told so, and a stranger ends nobody's session (RP-Initiated Logout 1.0 §2)"),
+    (
+        "/end_session",
+        "who is not signed in is told so, and a stranger ends nobody's session (RP-Initiated Logout 1.0 §2)",
+    ),
     ("/rplogout", "the same under its other name (vendor page §4.13)"),
+    ("/user_authorization", "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
 ];
 
@@ -42,6 +46,7 @@ pub fn build(app: App) -> Router {
             .route(&at("/introspect"), post(introspect::introspect))
             .route(&at("/revoke"), post(revoke::revoke))
             .route(&at("/device_authorization"), post(device::start))
+            .route(&at("/user_authorization"), get(hosted::user_code_page).post(hosted::enter_user_code))
             .route(&at("/par"), post(par::push))
             .route(&at("/end_session"), get(logout::end_session).post(logout::end_session))
             .route(&at("/rplogout"), get(logout::end_session).post(logout::end_session))
@@ -69,6 +74,7 @@ pub fn paths() -> Vec<&'static str> {
         "/introspect",
         "/revoke",
         "/device_authorization",
+        "/user_authorization",
         "/par",
         "/end_session",
         "/rplogout",
@@ -89,6 +95,9 @@ async fn not_found(State(_): State<App>) -> Response {
     reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path")
 }
 
-async fn wrong_method(State(_): State<App>) -> Response {
+async fn wrong_method(State(_): State<App>, method: Method, headers: HeaderMap) -> Response {
+    if method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        return reply::preflight();
+    }
     reply::plain_error(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
 }

@@ -58,7 +58,8 @@ pub struct Tokens {
     /// The refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// Granted scopes.
+    /// Granted scopes; left out where there are none, for an empty list is no `scope` (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// The grant, constant over its life.
     pub grant_id: String,

@@ -4,12 +4,16 @@
 mod attacks_flow;
 mod attacks_guessing;
 mod attacks_tokens;
+mod authorize;
 mod clients;
+mod codes;
+mod cross_origin;
 mod device;
 mod door_admin;
 mod door_alone;
 mod door_enrol;
 mod door_wire;
+mod hosted;
 mod password_grant;
 mod races;
 mod refusals;
