@@ -65,6 +65,16 @@ fn l5_attack_52_an_unregistered_uri_is_never_gone_to() {
 }
 
 #[test]
+fn l5_a_native_client_has_no_free_port_here() {
+    let mut native = app();
+    native.native = true;
+    native.post_logout_redirect_uris = vec!["http://127.0.0.1/bye".into()];
+    let to = |uri: &str| judge(&request(&[("post_logout_redirect_uri", uri)]), &good(), Some(&native), Standing::Same);
+    assert_eq!(to("http://127.0.0.1/bye"), Outcome::End(After::Redirect("http://127.0.0.1/bye".into())));
+    assert_eq!(to("http://127.0.0.1:49152/bye"), Outcome::Confirm(After::Page));
+}
+
+#[test]
 fn l6_a_bad_hint_is_trusted_for_nothing() {
     for parameters in [&[TO][..], &[TO, ("client_id", "app")], &[]] {
         assert_eq!(decide(parameters, &Hint::Bad, Standing::Other), Outcome::Confirm(After::Page));
