@@ -183,7 +183,7 @@ fn the_fields_are_those_that_the_door_reads() {
     ] {
         assert!(all.contains(&format!("name=\"{name}\"")), "{name}");
     }
-    assert!(all.contains(&format!("\n        {}: JSON.stringify", field::CREDENTIAL)) || all.contains("credential: JSON"));
+    assert!(all.contains(&format!(" {}: JSON.stringify(", field::CREDENTIAL)));
 }
 
 #[test]
@@ -274,9 +274,9 @@ async fn pictures_and_redirects_are_let_through_by_host_only() {
         length: 6,
         others: false,
     });
-    for (redirect_uri, target) in [
+    for (redirect_uri, targets) in [
         ("https://app.example.test/cb", "https:"),
-        ("http://127.0.0.1:51004/cb", "http://127.0.0.1:51004"),
+        ("http://127.0.0.1:51004/cb", "http://localhost:* http://127.0.0.1:* https:"),
         ("org.example.app:/cb", "org.example.app:"),
     ] {
         let response = page.answer(&look(&tenant, "en").answering_to(redirect_uri));
@@ -286,7 +286,7 @@ async fn pictures_and_redirects_are_let_through_by_host_only() {
             directives["img-src"],
             ["'self'", "data:", "https://app.example.test:8443", "https://pictures.example.test"]
         );
-        assert_eq!(directives["form-action"], ["'self'", target]);
+        assert_eq!(directives["form-action"].join(" "), format!("'self' {targets}"));
     }
 }
 

@@ -126,11 +126,20 @@ fn scheme(uri: &str) -> Option<String> {
 }
 
 /// Where a form may lead that ends at a redirect URI. An application often passes the browser on to another of its hosts at once,
-/// and browsers hold that redirect against the page with the form too: so all of `https` where the target is `https`.
+/// and browsers hold that redirect against the page with the form too: so all of `https`, and for programs on loopback every port.
 pub(super) fn form_targets(redirect_uri: &str) -> Vec<String> {
-    let mut targets: Vec<String> = source(redirect_uri).into_iter().collect();
-    if targets.iter().any(|target| target.starts_with("https:")) {
-        targets = vec!["https:".to_owned()];
+    let Some(target) = source(redirect_uri) else { return Vec::new() };
+    let https = || "https:".to_owned();
+    if target.starts_with("https:") {
+        return vec![https()];
+    }
+    let mut targets = vec![target];
+    if let Some(rest) = targets[0].strip_prefix("http://") {
+        let host = rest.split_once(':').map_or(rest, |(host, _)| host);
+        if matches!(host, "localhost" | "127.0.0.1") {
+            targets = vec!["http://localhost:*".to_owned(), "http://127.0.0.1:*".to_owned()];
+        }
+        targets.push(https());
     }
     targets
 }
@@ -154,7 +163,8 @@ mod tests {
     #[test]
     fn forms_lead_to_where_the_answer_goes() {
         assert_eq!(form_targets("https://app.example.test/cb"), ["https:"]);
-        assert_eq!(form_targets("http://127.0.0.1:51004/cb"), ["http://127.0.0.1:51004"]);
+        assert_eq!(form_targets("http://127.0.0.1:51004/cb"), ["http://localhost:*", "http://127.0.0.1:*", "https:"]);
+        assert_eq!(form_targets("http://inside.example.test:80/cb"), ["http://inside.example.test:80", "https:"]);
         assert_eq!(form_targets("http://[::1]:51004/cb"), ["http:"]);
         assert_eq!(form_targets("com.example.app:/cb"), ["com.example.app:"]);
         for wrong in ["javascript:alert(1)", "data:text/html,x", "/path", "", "x y:z", "a;b:c"] {

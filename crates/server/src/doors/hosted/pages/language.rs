@@ -280,6 +280,12 @@ pub fn check_text(name: &str, text: &str) -> Result<(), TextProblem> {
     }
 }
 
+/// The names of all built-in words.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN[0].1.keys().map(String::as_str)
+}
+
 fn named_places(text: &str) -> Vec<&str> {
     let place = |part| match part {
         Part::Place(place) => Some(place),

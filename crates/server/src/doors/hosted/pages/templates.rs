@@ -129,3 +129,26 @@ fn colours(look: &Look) -> String {
     };
     format!("{}@media(prefers-color-scheme:dark){{{}}}", set(&look.light), set(&look.dark))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_used_somewhere() {
+        let all: String = SOURCES.iter().map(|(_, source)| *source).collect();
+        for name in super::super::language::names() {
+            let (section, word) = name.split_once('.').expect("names have two parts");
+            let titled = word == "title" && SOURCES.iter().any(|(file, _)| file.strip_suffix(".html") == Some(section));
+            let composed = all.contains(&format!("\"{section}.\" ~")) || section == "time";
+            assert!(titled || composed || all.contains(&format!("\"{name}\"")), "`{name}` is used nowhere");
+        }
+    }
+
+    #[test]
+    fn escaping_leaves_nothing_that_could_end_a_value() {
+        let mut out = String::new();
+        escape(&mut out, "a/b \"c\" 'd' <e> &amp; ü").expect("a string takes everything");
+        assert_eq!(out, "a/b &quot;c&quot; &#39;d&#39; &lt;e&gt; &amp;amp; ü");
+    }
+}

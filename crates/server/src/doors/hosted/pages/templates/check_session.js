@@ -40,8 +40,7 @@
       }
       [a, b, c, d, e, f, g, h].forEach((value, i) => (sum[i] = (sum[i] + value) | 0));
     }
-    const bytes = sum.flatMap((word) => [24, 16, 8, 0].map((by) => String.fromCharCode((word >>> by) & 255)));
-    return btoa(bytes.join("")).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+    return sum.map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   };
   addEventListener("message", (event) => {
     if (!event.source || event.source === window || event.origin === "null") return;
