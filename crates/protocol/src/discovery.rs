@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::authorize::{Display, Prompt};
 use crate::records::SigningAlg;
 
 /// One of the paths the same authorization server answers under.
@@ -106,6 +107,10 @@ pub enum Endpoint {
     Register,
     /// `end_session_endpoint`.
     EndSession,
+    /// `check_session_iframe` (Session Management 1.0 §3.3).
+    CheckSession,
+    /// `user_authorization_endpoint`: where people type a device's code. The vendor's name for it; no registry knows it.
+    UserAuthorization,
 }
 
 impl Endpoint {
@@ -122,6 +127,8 @@ impl Endpoint {
             Self::Par => "pushed_authorization_request_endpoint",
             Self::Register => "registration_endpoint",
             Self::EndSession => "end_session_endpoint",
+            Self::CheckSession => "check_session_iframe",
+            Self::UserAuthorization => "user_authorization_endpoint",
         }
     }
 
@@ -145,6 +152,8 @@ impl Endpoint {
             (Self::Register, Prefix::Definition) => "client_registration",
             (Self::Register, _) => "register",
             (Self::EndSession, _) => "rplogout",
+            (Self::CheckSession, _) => "check_session",
+            (Self::UserAuthorization, _) => "user_authorization",
         };
         format!("{}/{name}", prefix.path())
     }
@@ -179,8 +188,18 @@ pub struct Offer<'a> {
     pub pairwise: bool,
     /// Whether the `claims` parameter is read.
     pub claims_parameter: bool,
-    /// Algorithms a request object by value may be signed with; none where it is not read.
+    /// Algorithms a request object may be signed with; none where it is not read.
     pub request_object_algs: &'a [&'a str],
+    /// Whether request objects are fetched from where clients registered them.
+    pub request_uri: bool,
+    /// Algorithms answers may be encrypted with: `alg` values and `enc` values; none where they are not.
+    pub encryption: (&'a [&'a str], &'a [&'a str]),
+    /// The same for what is encrypted to us.
+    pub decryption: (&'a [&'a str], &'a [&'a str]),
+    /// `acr` values that stand for something.
+    pub acr_values: &'a [&'a str],
+    /// Languages of the pages.
+    pub ui_locales: &'a [&'a str],
     /// Algorithms of DPoP proofs; none where they are not read.
     pub dpop_algs: &'a [&'a str],
     /// Members that replace or add to the others (the vendor's `extraMetadataAttributes`).
@@ -210,7 +229,29 @@ pub fn describe(offer: &Offer<'_>) -> Map<String, Value> {
     say("claims_parameter_supported", json!(offer.claims_parameter));
     say("request_parameter_supported", json!(!offer.request_object_algs.is_empty()));
     // Absent would mean true (Discovery §3).
-    say("request_uri_parameter_supported", json!(false));
+    say("request_uri_parameter_supported", json!(offer.request_uri));
+    if offer.request_uri {
+        say("require_request_uri_registration", json!(true));
+    }
+    if offers(Endpoint::Userinfo) {
+        say("userinfo_signing_alg_values_supported", json!(algs));
+    }
+    let mut crypt = |stem: &str, (alg, enc): (&[&str], &[&str])| {
+        if !alg.is_empty() {
+            doc.insert(format!("{stem}_encryption_alg_values_supported"), json!(alg));
+            doc.insert(format!("{stem}_encryption_enc_values_supported"), json!(enc));
+        }
+    };
+    crypt("id_token", offer.encryption);
+    if offers(Endpoint::Userinfo) {
+        crypt("userinfo", offer.encryption);
+    }
+    if !offer.request_object_algs.is_empty() {
+        crypt("request_object", offer.decryption);
+    }
+    let mut say = |name: &str, value: Value| {
+        doc.insert(name.to_owned(), value);
+    };
     if !offer.request_object_algs.is_empty() {
         say("request_object_signing_alg_values_supported", json!(offer.request_object_algs));
     }
@@ -234,6 +275,19 @@ pub fn describe(offer: &Offer<'_>) -> Map<String, Value> {
         say("response_modes_supported", json!(offer.response_modes));
         say("code_challenge_methods_supported", json!(["S256"]));
         say("authorization_response_iss_parameter_supported", json!(true));
+        say("acr_values_supported", json!(offer.acr_values));
+        say("prompt_values_supported", json!(Prompt::ALL.map(Prompt::as_str)));
+        say("display_values_supported", json!(Display::ALL.map(Display::as_str)));
+        say("ui_locales_supported", json!(offer.ui_locales));
+    }
+    if offers(Endpoint::Par) {
+        say("require_pushed_authorization_requests", json!(false));
+    }
+    if offers(Endpoint::EndSession) {
+        for name in ["frontchannel_logout", "backchannel_logout"] {
+            say(&format!("{name}_supported"), json!(true));
+            say(&format!("{name}_session_supported"), json!(true));
+        }
     }
     if !offer.dpop_algs.is_empty() {
         say("dpop_signing_alg_values_supported", json!(offer.dpop_algs));
@@ -268,6 +322,11 @@ mod tests {
             pairwise: true,
             claims_parameter: false,
             request_object_algs: &[],
+            request_uri: false,
+            encryption: (&["RSA-OAEP"], &["A256GCM"]),
+            decryption: (&["ECDH-ES"], &["A128GCM"]),
+            acr_values: &["phr"],
+            ui_locales: &["en"],
             dpop_algs: &[],
             extra: extra.as_object().unwrap(),
         })
@@ -316,6 +375,11 @@ mod tests {
             "authorization_response_iss_parameter_supported",
             "dpop_signing_alg_values_supported",
             "request_object_signing_alg_values_supported",
+            "request_object_encryption_alg_values_supported",
+            "require_request_uri_registration",
+            "acr_values_supported",
+            "frontchannel_logout_supported",
+            "check_session_iframe",
         ] {
             assert!(doc.get(absent).is_none(), "{absent}");
         }
@@ -327,6 +391,9 @@ mod tests {
         );
         assert_eq!(doc["token_endpoint_auth_signing_alg_values_supported"], json!(["ES256"]));
         assert_eq!(doc["jwks_uri"], "https://login.example.test/oauth2/jwks");
+        assert_eq!(doc["userinfo_signing_alg_values_supported"], json!(["RS256", "EdDSA"]));
+        assert_eq!(doc["id_token_encryption_alg_values_supported"], json!(["RSA-OAEP"]));
+        assert_eq!(doc["userinfo_encryption_enc_values_supported"], json!(["A256GCM"]));
         let more = document(Prefix::Newer, &[Endpoint::Authorize, Endpoint::Token], json!({}));
         assert_eq!(more["code_challenge_methods_supported"], json!(["S256"]));
         assert!(more.get("introspection_endpoint_auth_methods_supported").is_none());

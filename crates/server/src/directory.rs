@@ -15,10 +15,12 @@ use protocol::records::{
 use crate::keys::KeyRing;
 
 mod authority;
+mod documents;
 mod holder;
 mod view;
 
 pub use authority::split_url;
+pub use documents::Documents;
 pub use holder::{Directories, DirectoryError};
 pub use store::DirectoryChange;
 pub use view::offered;
@@ -64,6 +66,8 @@ pub struct TenantView {
     pub key_records: Vec<KeyRecord>,
     /// The kinds of factor that are switched on, in the order of [`FactorKind::ALL`].
     pub offered: Vec<FactorKind>,
+    /// Its metadata, as it was last written.
+    pub documents: Documents,
 }
 
 impl Directory {

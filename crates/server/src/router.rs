@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::doors::{hosted, policyauth};
-use crate::oauth::{authorize, device, discovery, introspect, logout, par, revoke, token, userinfo};
+use crate::oauth::{authorize, device, discovery, introspect, logout, par, registration, revoke, token, userinfo};
 use crate::{dev, reply};
 
 /// The path families that serve the authorization server (vendor page §0.2). One implementation, four names.
@@ -52,6 +52,10 @@ pub fn build(app: App) -> Router {
             .route(&at("/rplogout"), get(logout::end_session).post(logout::end_session))
             .route(&at("/check_session"), get(logout::check_session))
             .route(&at("/userinfo"), get(userinfo::userinfo).post(userinfo::userinfo))
+            .route(&at("/register"), post(registration::register))
+            .route(&at("/register/{client}"), registration::own())
+            .route(&at("/client_registration"), post(registration::register))
+            .route(&at("/client_registration/{client}"), registration::own())
             .route(&at("/jwks"), get(discovery::jwks))
             .route(&at("/.well-known/openid-configuration"), get(discovery::metadata))
             .route(&at("/.well-known/oauth-authorization-server"), get(discovery::metadata));
@@ -80,6 +84,10 @@ pub fn paths() -> Vec<&'static str> {
         "/rplogout",
         "/check_session",
         "/userinfo",
+        "/register",
+        "/register/{client}",
+        "/client_registration",
+        "/client_registration/{client}",
         "/jwks",
         "/.well-known/openid-configuration",
         "/.well-known/oauth-authorization-server",

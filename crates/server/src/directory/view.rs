@@ -8,7 +8,7 @@ use engine::policy::Policy;
 use protocol::records::{PolicyRecord, TenantId, TenantSettings};
 use store::TenantRows;
 
-use super::{DirectoryError, TenantView};
+use super::{DirectoryError, Documents, TenantView};
 use crate::keys::{KeyRing, MasterKey};
 
 /// The view of one tenant. What did not change since `before` is taken over from it: opening keys is dear.
@@ -50,6 +50,7 @@ pub(super) fn build(
         relying_parties,
         keys,
         key_records,
+        documents: Documents::default(),
     })
 }
 

@@ -118,6 +118,11 @@ impl KeyRing {
         found
     }
 
+    /// Whether others can encrypt to this tenant at `now`.
+    pub fn decrypts(&self, now: Seconds) -> bool {
+        self.decrypters.iter().any(|decrypter| decrypter.listed(now))
+    }
+
     /// The `kid` of the key that signs with `alg` at `now`.
     pub fn kid(&self, alg: SigningAlg, now: Seconds) -> Option<&str> {
         self.signer(Sign::With(alg), now).ok().map(|signer| signer.kid.as_str())

@@ -1,11 +1,16 @@
 //! Metadata and keys: what this server really offers (OpenID Connect Discovery, RFC 8414, RFC 7517).
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use protocol::authorize::{ResponseMode, ResponseType};
 use protocol::discovery::{self, Endpoint, Offer, Prefix};
+use protocol::jwe::{ContentEnc, KeyAlg};
+use protocol::records::{RegistrationPolicy, SigningAlg};
+use serde_json::{Map, Value};
 
+use super::authorize::levels;
 use super::grants::Grant;
 use crate::app::App;
 use crate::call::{Call, Path};
@@ -33,35 +38,75 @@ pub async fn metadata_of_path(State(app): State<App>, Path(issuer): Path<String>
     }
 }
 
-/// Endpoints that exist.
-const ENDPOINTS: [Endpoint; 5] =
-    [Endpoint::Token, Endpoint::Introspect, Endpoint::Revoke, Endpoint::Userinfo, Endpoint::Jwks];
+/// Endpoints that exist everywhere.
+const ENDPOINTS: [Endpoint; 10] = [
+    Endpoint::Authorize,
+    Endpoint::Token,
+    Endpoint::Introspect,
+    Endpoint::Revoke,
+    Endpoint::Userinfo,
+    Endpoint::Jwks,
+    Endpoint::DeviceAuthorization,
+    Endpoint::Par,
+    Endpoint::EndSession,
+    Endpoint::CheckSession,
+];
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 const ASSERTION_ALGS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
-const SCOPES: [&str; 5] = ["openid", "profile", "email", "phone", "address"];
+const SCOPES: [&str; 6] = ["openid", "profile", "email", "phone", "address", "offline_access"];
+/// Whether the authorization endpoint reads request objects.
+const REQUEST_OBJECTS: bool = false;
+/// The built-in languages of the pages.
+const UI_LOCALES: [&str; 2] = ["en", "de"];
+
+/// Grant types that work: those of the token endpoint, and the one that never comes there.
+pub fn grant_types() -> Vec<&'static str> {
+    Grant::ALL.iter().map(|grant| grant.name()).chain(["implicit"]).collect()
+}
 
 fn describe(app: &App, call: &Call, prefix: Prefix) -> Response {
-    let algorithms = call.tenant.keys.algorithms(app.world.now());
-    let grant_types: Vec<&str> = Grant::ALL.iter().map(|grant| grant.name()).collect();
-    let document = discovery::describe(&Offer {
+    let keys = &call.tenant.keys;
+    let now = app.world.now();
+    let depends = (keys.algorithms(now), keys.decrypts(now));
+    let body = call.tenant.documents.get_or_write(&call.base, prefix, depends, |(algs, decrypts)| {
+        Bytes::from(Value::Object(write(call, prefix, algs, *decrypts)).to_string())
+    });
+    public(Body::from(body))
+}
+
+fn write(call: &Call, prefix: Prefix, algorithms: &[SigningAlg], decrypts: bool) -> Map<String, Value> {
+    let mut endpoints = ENDPOINTS.to_vec();
+    if call.tenant.tenant.settings.registration != RegistrationPolicy::Off {
+        endpoints.push(Endpoint::Register);
+    }
+    if prefix != Prefix::Root {
+        endpoints.push(Endpoint::UserAuthorization);
+    }
+    let (algs, encs) = (KeyAlg::ALL.map(KeyAlg::as_str), ContentEnc::ALL.map(ContentEnc::as_str));
+    let encryption: (&[&str], &[&str]) = (&algs, &encs);
+    discovery::describe(&Offer {
         base: &call.base,
         prefix,
-        endpoints: &ENDPOINTS,
-        grant_types: &grant_types,
-        response_types: &[],
-        response_modes: &[],
+        endpoints: &endpoints,
+        grant_types: &grant_types(),
+        response_types: &ResponseType::ALL.map(ResponseType::as_str),
+        response_modes: &ResponseMode::ALL.map(ResponseMode::as_str),
         auth_methods: &AUTH_METHODS,
         assertion_algs: &ASSERTION_ALGS,
-        id_token_algs: &algorithms,
+        id_token_algs: algorithms,
         scopes: &SCOPES,
         claims: &protocol::claims::supported(),
-        pairwise: false,
-        claims_parameter: false,
-        request_object_algs: &[],
+        pairwise: true,
+        claims_parameter: true,
+        request_object_algs: if REQUEST_OBJECTS { &ASSERTION_ALGS } else { &[] },
+        request_uri: REQUEST_OBJECTS,
+        encryption,
+        decryption: if decrypts { encryption } else { (&[], &[]) },
+        acr_values: &levels::NAMES.map(|(name, _)| name),
+        ui_locales: &UI_LOCALES,
         dpop_algs: &[],
-        extra: &serde_json::Map::new(),
-    });
-    public(Body::from(serde_json::Value::Object(document).to_string()))
+        extra: &Map::new(),
+    })
 }
 
 fn public(body: Body) -> Response {

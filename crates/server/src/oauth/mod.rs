@@ -18,6 +18,7 @@ pub mod par;
 pub mod person;
 pub mod refresh;
 pub mod refused;
+pub mod registration;
 pub mod revoke;
 mod sources;
 pub mod subject;
