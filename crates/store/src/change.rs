@@ -1,10 +1,12 @@
 //! What may be written: each change is one conditional statement, and a list of them is one transaction.
 
 use protocol::records::{
-    ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, Grant, GrantId, Seconds, TenantId, Token, User, UserId,
+    ChallengeId, ClientId, Digest, Enrolment, EnrolmentId, Grant, GrantId, GroupId, Seconds, TenantId, Token, User,
+    UserId,
 };
 
 use crate::item::Item;
+use crate::people::GroupRow;
 
 /// A sign-in as it is stored. The engine's state travels as opaque JSON: only the driver reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,6 +211,56 @@ pub enum Change {
     },
     /// A changed person. Refused if there is no such person, or another has the login name.
     PutUser(User),
+    /// A new person, in no group. Refused if the id or the login name exists.
+    AddUser(User),
+    /// The next state of a person whose record has this version; the groups stay as they are. Refused if the version
+    /// differs, or another has the login name.
+    EditUser {
+        /// The person.
+        user: User,
+        /// The version it replaces.
+        version: i64,
+    },
+    /// A person whose record has this version is gone, with enrolments and documents; grants and tokens are dead.
+    RemoveUser {
+        /// The person.
+        user: UserId,
+        /// The version.
+        version: i64,
+    },
+    /// The configuration of all tenants is still of this version, and gets the next: goes with every change of a group's
+    /// own attributes, which are part of it.
+    DirectoryAt {
+        /// The version.
+        version: i64,
+    },
+    /// A new group, with nobody in it. Refused if the id exists.
+    AddGroup(GroupRow),
+    /// The next state of the group of this version; who is in it stays.
+    EditGroup(GroupRow),
+    /// A group of this version is gone, and nobody is in it any more.
+    RemoveGroup {
+        /// The group.
+        id: GroupId,
+        /// The version.
+        version: i64,
+    },
+    /// Nobody is in this group any more. Its own version is for [`Change::EditGroup`] to raise.
+    EmptyGroup(GroupId),
+    /// A person is in a group, whether already or not. Refused if there is no such person.
+    JoinGroup {
+        /// The group.
+        group: GroupId,
+        /// The person.
+        user: UserId,
+    },
+    /// A person is in a group no more. Touches any number.
+    LeaveGroup {
+        /// The group.
+        group: GroupId,
+        /// The person.
+        user: UserId,
+    },
     /// A document that is new (`version` 0; refused if its name is taken), or the next state of the one with this version.
     PutItem(Item),
     /// A document is used up. Refused if it is not there, or is another version than the one named.

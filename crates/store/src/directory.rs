@@ -11,6 +11,7 @@ use protocol::records::{
 use crate::Store;
 use crate::error::{CommitError, StoreError};
 use crate::op::Op;
+use crate::people;
 use crate::value::{Row, Value};
 use crate::write::{fold, index_attributes, json};
 
@@ -136,6 +137,8 @@ documents! {
     KEYS: "signing_keys",
 }
 
+const PUT_GROUP: &str = "INSERT INTO user_groups (tenant, id, document) VALUES ($1, $2, $3) \
+     ON CONFLICT (tenant, id) DO UPDATE SET document = excluded.document, version = user_groups.version + 1";
 const PUT_POLICY: &str = "INSERT INTO policies (tenant, id, revision, is_primary, document) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, id, revision) DO UPDATE SET \
      is_primary = excluded.is_primary, document = excluded.document";
@@ -158,10 +161,11 @@ const PUT_USER: &str = "INSERT INTO users (id, tenant, source, username, folded,
      ON CONFLICT (id, tenant) DO UPDATE SET source = excluded.source, username = excluded.username, \
      folded = excluded.folded, active = excluded.active, password = excluded.password, \
      member_of = excluded.member_of, attributes = excluded.attributes, not_before = excluded.not_before, \
-     updated = excluded.updated, managed = excluded.managed";
-const REMOVE_USER: [&str; 5] = [
+     updated = excluded.updated, managed = excluded.managed, version = users.version + 1";
+const REMOVE_USER: [&str; 6] = [
     "DELETE FROM users WHERE id = $1 AND tenant = $2",
     "DELETE FROM user_attributes WHERE user_id = $1 AND tenant = $2",
+    "DELETE FROM memberships WHERE user_id = $1 AND tenant = $2",
     "DELETE FROM enrolments WHERE user_id = $1 AND tenant = $2",
     "DELETE FROM tokens WHERE subject = $1 AND tenant = $2",
     "UPDATE grants SET active = 0, version = version + 1 \
@@ -176,7 +180,7 @@ const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, 
      attempted = excluded.attempted, version = enrolments.version + 1, managed = excluded.managed";
 const REMOVE_ENROLMENT: &str = "DELETE FROM enrolments WHERE id = $1 AND tenant = $2";
 
-const REMOVE_TENANT: [&str; 20] = [
+const REMOVE_TENANT: [&str; 21] = [
     "DELETE FROM tenants WHERE id = $1",
     "DELETE FROM sources WHERE tenant = $1",
     "DELETE FROM user_groups WHERE tenant = $1",
@@ -186,6 +190,7 @@ const REMOVE_TENANT: [&str; 20] = [
     "DELETE FROM policies WHERE tenant = $1",
     "DELETE FROM users WHERE tenant = $1",
     "DELETE FROM user_attributes WHERE tenant = $1",
+    "DELETE FROM memberships WHERE tenant = $1",
     "DELETE FROM enrolments WHERE tenant = $1",
     "DELETE FROM sign_ins WHERE tenant = $1",
     "DELETE FROM challenges WHERE tenant = $1",
@@ -340,8 +345,13 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
         }
         DirectoryChange::PutSource(value) => put(&SOURCES, value.id.as_str(), json(&value)?),
         DirectoryChange::RemoveSource(id) => remove(&SOURCES, id.0),
-        DirectoryChange::PutGroup(value) => put(&GROUPS, value.id.as_str(), json(&value)?),
-        DirectoryChange::RemoveGroup(id) => remove(&GROUPS, id.0),
+        DirectoryChange::PutGroup(value) => {
+            Op::must(index, PUT_GROUP, vec![t(), value.id.as_str().into(), json(&value)?])
+        }
+        DirectoryChange::RemoveGroup(id) => {
+            people::empty_group(index, tenant, &id, ops)?;
+            remove(&GROUPS, id.0)
+        }
         DirectoryChange::PutClient(value) => put(&CLIENTS, value.id.as_str(), json(&value)?),
         DirectoryChange::RemoveClient(id) => remove(&CLIENTS, id.0),
         DirectoryChange::PutRelyingParty(value) => put(&RELYING_PARTIES, value.id.as_str(), json(&value)?),
@@ -357,10 +367,14 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
         DirectoryChange::PutUser { user, managed } => {
             ops.push(put_user(tenant, index, &user, managed)?);
             index_attributes(index, tenant, &user, ops);
+            people::touch_groups(index, tenant, &user.id, ops);
+            people::index_groups(index, tenant, &user, ops);
+            people::touch_groups(index, tenant, &user.id, ops);
             return Ok(());
         }
         DirectoryChange::RemoveUser(id) => {
             let values = || vec![id.as_str().into(), t()];
+            people::touch_groups(index, tenant, &id, ops);
             ops.extend(REMOVE_USER.iter().map(|sql| Op::any(index, sql, values())));
             return Ok(());
         }

@@ -254,7 +254,7 @@ fn grant(row: &Row<'_>, tenant: &TenantId) -> Result<Grant, StoreError> {
     })
 }
 
-fn user(row: &Row<'_>) -> Result<User, StoreError> {
+pub(crate) fn user(row: &Row<'_>) -> Result<User, StoreError> {
     Ok(User {
         id: UserId(row.text(0)?),
         source: SourceId(row.text(1)?),

@@ -7,6 +7,7 @@ use crate::change::{Challenge, Change, Mail, SignInRow};
 use crate::error::StoreError;
 use crate::item;
 use crate::op::Op;
+use crate::people;
 use crate::value::Value;
 
 /// Names longer than this are kept by their hash: an index entry has a bound on PostgreSQL, and some names hold what
@@ -87,9 +88,9 @@ const UPDATE_ENROLMENT: &str = "UPDATE enrolments SET user_id = $1, kind = $2, e
      attributes = $5, lookup = $6, payload = $7, updated = $8, attempted = $9, version = version + 1 \
      WHERE id = $10 AND tenant = $11 AND version = $12";
 const REMOVE_ENROLMENT: &str = "DELETE FROM enrolments WHERE id = $1 AND tenant = $2";
-const REHASH: &str = "UPDATE users SET password = $1, updated = $2 WHERE id = $3 AND tenant = $4 AND password = $5";
+const REHASH: &str = "UPDATE users SET password = $1, updated = $2, version = version + 1 WHERE id = $3 AND tenant = $4 AND password = $5";
 const UPDATE_USER: &str = "UPDATE users SET source = $1, username = $2, folded = $3, active = $4, password = $5, \
-     member_of = $6, attributes = $7, not_before = $8, updated = $9 WHERE id = $10 AND tenant = $11";
+     member_of = $6, attributes = $7, not_before = $8, updated = $9, version = version + 1 WHERE id = $10 AND tenant = $11";
 const FORGET_ATTRIBUTES: &str = "DELETE FROM user_attributes WHERE user_id = $1 AND tenant = $2";
 const ADD_ATTRIBUTE: &str = "INSERT INTO user_attributes (user_id, tenant, name, value) VALUES ($1, $2, $3, $4) \
      ON CONFLICT DO NOTHING";
@@ -237,6 +238,19 @@ fn compile_one(
             Op::must(index, REHASH, vec![to.into(), at.into(), user.0.into(), t(), from.into()])
         }
         Change::PutUser(user) => return update_user(index, tenant, user, ops),
+        Change::AddUser(user) => return people::add_user(index, tenant, &user, ops),
+        Change::EditUser { user, version } => return people::edit_user(index, tenant, &user, version, ops),
+        Change::RemoveUser { user, version } => {
+            people::remove_user(index, tenant, &user, version, ops);
+            return Ok(());
+        }
+        Change::DirectoryAt { version } => people::directory_at(index, version),
+        Change::AddGroup(row) => people::add_group(index, tenant, &row)?,
+        Change::EditGroup(row) => people::edit_group(index, tenant, &row)?,
+        Change::RemoveGroup { id, version } => return people::remove_group(index, tenant, &id, version, ops),
+        Change::EmptyGroup(id) => return people::empty_group(index, tenant, &id, ops),
+        Change::JoinGroup { group, user } => return people::join_group(index, tenant, &group, &user, ops),
+        Change::LeaveGroup { group, user } => return people::leave_group(index, tenant, &group, &user, ops),
         Change::PutItem(item) => item::put(index, tenant, item),
         Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),
         Change::DropItemsOf { kind, owner } => item::drop_owned(index, tenant, kind, owner),
@@ -465,6 +479,7 @@ fn update_user(index: usize, tenant: &TenantId, user: User, ops: &mut Vec<Op>) -
         .may_raise(),
     );
     index_attributes(index, tenant, &user, ops);
+    people::index_groups(index, tenant, &user, ops);
     Ok(())
 }
 

@@ -17,6 +17,8 @@ mod items;
 mod once;
 #[path = "contract/outbox.rs"]
 mod outbox;
+#[path = "contract/people.rs"]
+mod people;
 #[path = "contract/schema.rs"]
 mod schema;
 #[path = "contract/sweep.rs"]
