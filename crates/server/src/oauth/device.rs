@@ -44,7 +44,8 @@ const STARTS: i64 = 60;
 /// User codes tried from one place, and in the whole tenant, in one window (RFC 8628 §5.1).
 const ENTRIES: i64 = 20;
 const ENTRIES_IN_ALL: i64 = 2000;
-const ENTRY_WINDOW: Seconds = 300;
+/// How long one window is, seconds.
+pub const ENTRY_WINDOW: Seconds = 300;
 
 /// What is kept of a device's request.
 #[derive(Clone, Debug, Serialize, Deserialize)]

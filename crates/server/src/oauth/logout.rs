@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use protocol::discovery::Prefix;
 use protocol::form::Form;
@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq;
 
 pub mod notices;
 
+use super::authorize::see_other;
 use super::client;
 use super::subject::subject;
 use crate::app::App;
@@ -28,7 +29,7 @@ use crate::call::Call;
 use crate::doors::hosted::{self, pages};
 use crate::fault::Fault;
 use crate::keys::Typ;
-use crate::{reply, tokens};
+use crate::tokens;
 
 /// Where a person's answer goes who was asked.
 pub const CONFIRM: &str = "/logout/confirm";
@@ -113,7 +114,7 @@ async fn asked(app: &App, call: &Call) -> Result<Response, Stop> {
         && session::named(call).next().is_none()
         && let Some(again) = as_query(call, &form)
     {
-        return Ok(see_other(&again));
+        return Ok(see_other(&again)?);
     }
     let request = LogoutRequest::read(&form).map_err(|_| unreadable())?;
     let hint = read_hint(app, call, request.id_token_hint.as_deref());
@@ -132,18 +133,7 @@ async fn asked(app: &App, call: &Call) -> Result<Response, Stop> {
 /// The same request as an address; none where that would be too long.
 fn as_query(call: &Call, form: &Form) -> Option<String> {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(form.pairs()).finish();
-    (query.len() <= LONGEST_QUERY).then(|| format!("{}{}?{query}", call.base, call.uri.path()))
-}
-
-fn see_other(to: &str) -> Response {
-    let mut response = reply::empty(StatusCode::SEE_OTHER);
-    match HeaderValue::from_str(to) {
-        Ok(to) => {
-            response.headers_mut().insert(header::LOCATION, to);
-            response
-        }
-        Err(_) => reply::plain_error(StatusCode::BAD_REQUEST, "the address to go to cannot be written"),
-    }
+    (query.len() <= LONGEST_QUERY).then(|| format!("{}?{query}", call.uri.path()))
 }
 
 /// What a hint is worth: an ID token of this tenant, under whichever of its names it was made, expired or not (demand L-4).
@@ -281,7 +271,7 @@ async fn end(
         None => Vec::new(),
     };
     let response = match after {
-        After::Redirect(uri) if frames.is_empty() => see_other(uri),
+        After::Redirect(uri) if frames.is_empty() => see_other(uri)?,
         After::Redirect(_) | After::Page => {
             let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
             let page = pages::LoggedOut {

@@ -2,6 +2,7 @@
 //!
 //! Owns the token pipeline, the grants, and introspection, revocation, userinfo and metadata. Signs nobody in.
 
+pub mod admission;
 pub mod authorize;
 pub mod client;
 pub mod codes;

@@ -3,17 +3,17 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use engine::Refusal;
 use protocol::form::Form;
 
 use super::pages::{Press, Problem, field};
 use super::show::{self, Desk, Told};
+use super::errand::Errand;
 use super::{Place, act_factor};
 use crate::app::App;
 use crate::browser::Passage;
-use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
+use crate::browser::interaction::{self, Interaction, Lost, SignInStep, Step};
 use crate::call::{Call, Path};
-use crate::oauth::authorize::{Stop, Visit, see_other};
+use crate::oauth::authorize::{Stop, see_other};
 use crate::reply;
 use crate::signin::{Failure, SignIns};
 
@@ -58,7 +58,7 @@ pub(super) struct Deed<'a> {
 impl Deed<'_> {
     async fn take(self, interaction: Interaction) -> Result<Response, Stop> {
         if self.press == Press::Cancel {
-            return visit(self.app, self.call, interaction)?.refused().await;
+            return Errand::of(self.app, self.call, interaction).await?.refused().await;
         }
         match interaction.body.step.clone() {
             Step::Account if self.place == Place::Account => {
@@ -66,11 +66,16 @@ impl Deed<'_> {
                     Press::OtherAccount => None,
                     _ => self.field(field::ACCOUNT),
                 };
-                visit(self.app, self.call, interaction)?.chosen(id).await
+                Errand::of(self.app, self.call, interaction).await?.chosen(id).await
             }
             Step::Consent(outcome) if self.place == Place::Consent => match self.press {
-                Press::Allow => visit(self.app, self.call, interaction)?.allowed(outcome).await,
-                Press::Deny => visit(self.app, self.call, interaction)?.refused().await,
+                Press::Allow => Errand::of(self.app, self.call, interaction).await?.allowed(outcome).await,
+                Press::Deny => Errand::of(self.app, self.call, interaction).await?.refused().await,
+                _ => Err(Stop::Again),
+            },
+            Step::Confirm(outcome) if self.place == Place::Device => match self.press {
+                Press::Allow => Errand::of(self.app, self.call, interaction).await?.allowed(outcome).await,
+                Press::Deny => Errand::of(self.app, self.call, interaction).await?.refused().await,
                 _ => Err(Stop::Again),
             },
             Step::SignIn(step) => match self.press {
@@ -94,14 +99,6 @@ impl Deed<'_> {
     }
 }
 
-/// The request a dialogue is about.
-pub(super) fn visit<'a>(app: &'a App, call: &'a Call, interaction: Interaction) -> Result<Visit<'a>, Stop> {
-    match &interaction.body.purpose {
-        Purpose::Authorize(_) => Visit::resume(app, call, interaction),
-        Purpose::Device(_) | Purpose::Logout(_) => Err(Lost::Gone.into()),
-    }
-}
-
 /// Goes on from a proof that is at hand.
 pub(super) async fn go_on(app: &App, call: &Call, interaction: Interaction) -> Response {
     let locales = interaction.body.locales.clone();
@@ -110,9 +107,9 @@ pub(super) async fn go_on(app: &App, call: &Call, interaction: Interaction) -> R
     };
     let done = async {
         let flow = SignIns { app, tenant: &call.tenant }.by_grant(&step.grant).await?.ok_or(Lost::Gone)?;
-        let visit = visit(app, call, interaction.clone())?;
-        let passage = visit.gate().at_hand(flow, &step).await.map_err(Stop::failed)?.ok_or(Lost::Gone)?;
-        follow(app, call, interaction, visit, passage).await
+        let errand = Errand::of(app, call, interaction.clone()).await?;
+        let passage = errand.gate().at_hand(flow, &step).await.map_err(Stop::failed)?.ok_or(Lost::Gone)?;
+        follow(app, call, interaction, errand, passage).await
     };
     match done.await {
         Ok(response) => response,
@@ -125,18 +122,14 @@ pub(super) async fn follow(
     app: &App,
     call: &Call,
     interaction: Interaction,
-    visit: Visit<'_>,
+    errand: Errand<'_>,
     passage: Passage,
 ) -> Result<Response, Stop> {
     match passage {
-        Passage::Through(flow) => visit.signed_in(*flow).await,
+        Passage::Through(flow) => errand.signed_in(*flow).await,
         Passage::Ask(step) => act_factor::asked(app, call, &interaction, &step).await,
-        Passage::Refused { refusal, reference } => Err(refused(&visit, refusal, reference)),
+        Passage::Refused { refusal, reference } => errand.denied(refusal, reference),
     }
-}
-
-fn refused(visit: &Visit<'_>, refusal: Refusal, reference: String) -> Stop {
-    visit.denied(refusal, Some(reference))
 }
 
 /// A step that could not be taken, told on the page it was tried on.

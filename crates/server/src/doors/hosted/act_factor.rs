@@ -7,7 +7,8 @@ use protocol::records::{ChallengeId, SourceKind};
 use serde_json::Value;
 
 use super::Place;
-use super::act::{self, Deed, failed, visit};
+use super::act::{self, Deed, failed};
+use super::errand::Errand;
 use super::pages::{Press, Problem, field};
 use super::show::{Desk, Told, is_sent};
 use crate::app::App;
@@ -79,9 +80,9 @@ async fn submit(
 ) -> Result<Response, Stop> {
     match desk.sign_ins().submit(flow, submission).await {
         Ok(proved) => {
-            let visit = visit(desk.app, desk.call, desk.interaction.clone())?;
-            let passage = visit.gate().proved(proved, step).await.map_err(Stop::failed)?;
-            act::follow(desk.app, desk.call, desk.interaction.clone(), visit, passage).await
+            let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
+            let passage = errand.gate().proved(proved, step).await.map_err(Stop::failed)?;
+            act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
         }
         Err(failure) => failed(desk, place, failure, username).await,
     }
@@ -239,9 +240,9 @@ async fn passkey(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep
     let submission = Submission::Passkey { relying_party, challenge, enrolment, response };
     match sign_ins.submit(flow.clone(), submission).await {
         Ok(proved) => {
-            let visit = visit(desk.app, desk.call, desk.interaction.clone())?;
-            let passage = visit.gate().proved(proved, step).await.map_err(Stop::failed)?;
-            act::follow(desk.app, desk.call, desk.interaction.clone(), visit, passage).await
+            let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
+            let passage = errand.gate().proved(proved, step).await.map_err(Stop::failed)?;
+            act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
         }
         Err(Failure::Wrong(_) | Failure::NotNow(NotNow::OtherPerson | NotNow::NoChallenge)) => refused().await,
         Err(failure) => failed(desk, Place::Way, failure, None).await,

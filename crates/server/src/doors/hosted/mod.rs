@@ -10,9 +10,12 @@ use crate::app::App;
 
 mod act;
 mod act_factor;
+mod device;
+mod errand;
 pub mod pages;
 mod show;
 
+pub use device::{done as device_done, enter as enter_user_code, page as user_code_page};
 pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
 
 /// The addresses of a dialogue.
@@ -40,11 +43,13 @@ pub enum Place {
     Account,
     /// What the client may have.
     Consent,
+    /// Whether a device is let in.
+    Device,
 }
 
 impl Place {
-    const ALL: [Self; 7] =
-        [Self::Password, Self::Way, Self::Code, Self::Totp, Self::Passkey, Self::Account, Self::Consent];
+    const ALL: [Self; 8] =
+        [Self::Password, Self::Way, Self::Code, Self::Totp, Self::Passkey, Self::Account, Self::Consent, Self::Device];
 
     /// As it stands in the address.
     pub fn as_str(self) -> &'static str {
@@ -56,6 +61,7 @@ impl Place {
             Self::Passkey => "passkey",
             Self::Account => "account",
             Self::Consent => "consent",
+            Self::Device => "device",
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Place;
 use super::pages::{
-    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, ErrorPage, Expired, Form,
+    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm, ErrorPage, Expired, Form,
     FormPost, Look, NothingEnrolled, Page, PasskeyStep, Person, Problem, Reauthenticate, Scope, SignIn, SourceChoice,
     TotpEntry, Wanted,
 };
@@ -21,6 +21,7 @@ use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, 
 use crate::browser::session;
 use crate::call::{Call, Path};
 use crate::fault::Fault;
+use crate::oauth::admission::Admission;
 use crate::oauth::authorize::{Stop, Visit};
 use crate::reply;
 use crate::signin::alone::shown;
@@ -103,7 +104,7 @@ impl<'a> Desk<'a> {
             Step::Account => self.accounts(told).await.map(Some),
             Step::SignIn(step) => self.sign_in(step, place, told).await,
             Step::Consent(outcome) => self.consent(&outcome.subject, told).await.map(Some),
-            Step::Confirm(_) => Err(Lost::Gone.into()),
+            Step::Confirm(outcome) => self.device(&outcome.subject, told).await.map(Some),
         }
     }
 
@@ -163,6 +164,23 @@ impl<'a> Desk<'a> {
         Ok(self.answer(&Page::Consent(page)))
     }
 
+    /// Whether the device that shows the code is let in.
+    async fn device(&self, subject: &UserId, told: Told) -> Result<Response, Stop> {
+        let admission = Admission::resume(self.app, self.call, self.interaction.clone()).await?;
+        let user = self.sign_ins().person(subject).await?.ok_or(Lost::Gone)?;
+        let asked = admission.asked();
+        let scopes: Vec<Scope<'_>> = asked.scope.iter().map(|name| Scope { name, description: None }).collect();
+        let action = self.action(Place::Device);
+        let page = DeviceConfirm {
+            step: pages::Step { cancel: false, ..self.step(&action, &[], told) },
+            person: person(&user),
+            user_code: admission.user_code(),
+            scopes: &scopes,
+            address: Some(&asked.from),
+        };
+        Ok(self.answer(&Page::DeviceConfirm(page)))
+    }
+
     /// The sign-in under way.
     pub(super) async fn flow(&self, step: &SignInStep) -> Result<Flow, Stop> {
         Ok(self.sign_ins().by_grant(&step.grant).await?.ok_or(Lost::Gone)?)
@@ -186,14 +204,14 @@ impl<'a> Desk<'a> {
             (_, [], _) => self.nothing(&flow, told).await,
             (Some(Place::Way), [_, _, ..], _) => Ok(self.choose(&ways, told)),
             (Some(Place::Totp), all, _) if all.iter().any(|way| way.kind == FactorKind::Totp) => {
-                Ok(self.totp(all, others, told))
+                Ok(self.totp(others, told))
             }
             (Some(Place::Password), all, _) if all.iter().any(|way| way.kind == FactorKind::Password) => {
-                self.again(&flow, others, told).await
+                self.again(&flow, told).await
             }
-            (_, all, Some(issued)) => self.code(all, issued, others, told).await,
-            (_, [only], None) if only.kind == FactorKind::Totp => Ok(self.totp(&ways, others, told)),
-            (_, [only], None) if only.kind == FactorKind::Password => self.again(&flow, others, told).await,
+            (_, _, Some(issued)) => self.code(issued, others, told).await,
+            (_, [only], None) if only.kind == FactorKind::Totp => Ok(self.totp(others, told)),
+            (_, [only], None) if only.kind == FactorKind::Password => self.again(&flow, told).await,
             (_, all, None) => Ok(self.choose(all, told)),
         }
         .map(Some)
@@ -246,7 +264,8 @@ impl<'a> Desk<'a> {
         if let Some(known) = &step.known
             && let Some(user) = self.sign_ins().person(known).await?
         {
-            let hidden = [("source", user.source.as_str()), ("username", user.username.as_str())];
+            // The name stands in a field of its own.
+            let hidden = [("source", user.source.as_str())];
             let page = Reauthenticate {
                 step: self.step(&action, &hidden, told),
                 person: person(&user),
@@ -293,10 +312,10 @@ impl<'a> Desk<'a> {
     }
 
     /// The password of somebody known, as a further factor.
-    async fn again(&self, flow: &Flow, others: bool, told: Told) -> Result<Response, Stop> {
+    async fn again(&self, flow: &Flow, told: Told) -> Result<Response, Stop> {
         let user = self.subject(flow).await?.ok_or(Lost::Gone)?;
         let action = self.action(Place::Password);
-        let hidden = [("source", user.source.as_str()), ("username", user.username.as_str())];
+        let hidden = [("source", user.source.as_str())];
         let page = Reauthenticate {
             step: self.step(&action, &hidden, told),
             person: person(&user),
@@ -304,7 +323,6 @@ impl<'a> Desk<'a> {
             passkey: false,
             passkey_options: None,
         };
-        let _ = others;
         Ok(self.answer(&Page::Reauthenticate(page)))
     }
 
@@ -323,23 +341,20 @@ impl<'a> Desk<'a> {
         self.answer(&Page::ChooseWay(ChooseWay { step: self.step(&action, &[], told), ways: &shown }))
     }
 
-    fn totp(&self, ways: &[Way], others: bool, told: Told) -> Response {
+    fn totp(&self, others: bool, told: Told) -> Response {
         let action = self.action(Place::Totp);
         let length = self.call.tenant.tenant.settings.totp.digits;
-        let several = ways.iter().filter(|way| way.kind == FactorKind::Totp).count() > 1;
-        let page = TotpEntry { step: self.step(&action, &[], told), length, others: others && (several || ways.len() > 1) };
+        let page = TotpEntry { step: self.step(&action, &[], told), length, others };
         self.answer(&Page::Totp(page))
     }
 
-    async fn code(&self, ways: &[Way], issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
+    async fn code(&self, issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
         let challenge = self.sign_ins().challenge(&ChallengeId(issued.challenge.clone())).await?;
         let members = challenge.as_ref().map(shown).unwrap_or_default();
         let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let to = text("emailAddress").or_else(|| text("phoneNumber")).map(mask).unwrap_or_default();
         let settings = self.otp_settings(issued.kind);
         let action = self.action(Place::Code);
-        // Where nothing can be sent again the choice is the way on.
-        let _ = ways;
         let page = CodeEntry {
             step: self.step(&action, &[], told),
             kind: issued.kind,
