@@ -104,6 +104,19 @@ fn each_mistake_has_its_place_and_its_remedy() {
                 "t.toml:24:16: tenant[0].settings.texts.de: no text is named `code.fax.txt`",
             ],
         ),
+        // The look of pages and their words.
+        (
+            with("[tenant.settings]\nlook = { title = \"\", accent = \"red\", logo = \"x\" }\n\
+                  texts = { de = { \"page.sign_in.titel\" = \"x\", \"page.sign_in.submit\" = \"{password}\" } }\n"),
+            &[
+                "t.toml:21:18: tenant[0].settings.look.title: must be 1 to 60 characters",
+                "t.toml:21:31: tenant[0].settings.look.accent: must be a colour in the form `#rrggbb`",
+                "t.toml:21:38: tenant[0].settings.look.logo: unknown key; known here: `accent`, `accent_dark`, `logo_uri`, \
+                 `title`",
+                "t.toml:22:16: tenant[0].settings.texts.de: `page.sign_in.submit` has no place `password`",
+                "t.toml:22:16: tenant[0].settings.texts.de: no text is named `page.sign_in.titel`",
+            ],
+        ),
         // Dangling references, each by the kind of thing it names.
         (
             with(&format!(
