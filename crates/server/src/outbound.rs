@@ -73,6 +73,15 @@ pub struct Outbound {
     key_sets: Cache<String, Fetched>,
 }
 
+/// What was fetched.
+#[derive(Debug)]
+pub struct Document {
+    /// Its `Content-Type`, if it has one.
+    pub media_type: Option<String>,
+    /// What it holds.
+    pub body: Vec<u8>,
+}
+
 #[derive(Clone)]
 struct Fetched {
     keys: Option<Arc<JwkSet>>,
@@ -114,17 +123,24 @@ impl Outbound {
     /// # Errors
     /// The URL is not allowed, or there was no usable answer.
     pub async fn json(&self, url: &str) -> Result<Value, FetchError> {
+        let body = self.document(url, "application/json").await?.body;
+        let bounds = protocol::json::Bounds { bytes: LARGEST, ..protocol::json::USUAL };
+        protocol::json::parse(&body, bounds).map_err(|_| FetchError::NoJson)
+    }
+
+    /// Fetches a document of whatever kind.
+    ///
+    /// # Errors
+    /// The URL is not allowed, or there was no usable answer.
+    pub async fn document(&self, url: &str, accept: &'static str) -> Result<Document, FetchError> {
         let url = self.admit(url)?;
-        let mut response = self
-            .client
-            .get(url)
-            .header(reqwest::header::ACCEPT, "application/json")
-            .send()
-            .await
-            .map_err(FetchError::NoAnswer)?;
+        let request = self.client.get(url).header(reqwest::header::ACCEPT, accept);
+        let mut response = request.send().await.map_err(FetchError::NoAnswer)?;
         if !response.status().is_success() {
             return Err(FetchError::Status(response.status().as_u16()));
         }
+        let media_type = response.headers().get(reqwest::header::CONTENT_TYPE);
+        let media_type = media_type.map(|value| value.to_str().unwrap_or_default().to_owned());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(FetchError::NoAnswer)? {
             if body.len() + chunk.len() > LARGEST {
@@ -132,8 +148,7 @@ impl Outbound {
             }
             body.extend_from_slice(&chunk);
         }
-        let bounds = protocol::json::Bounds { bytes: LARGEST, ..protocol::json::USUAL };
-        protocol::json::parse(&body, bounds).map_err(|_| FetchError::NoJson)
+        Ok(Document { media_type, body })
     }
 
     /// Posts a form and answers the status. What comes back besides is not read.

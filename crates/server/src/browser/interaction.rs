@@ -48,6 +48,9 @@ pub struct Body {
     pub issuer: String,
     /// The languages that were asked for.
     pub locales: Vec<String>,
+    /// The `request_uri` its request was pushed under.
+    #[serde(default)]
+    pub pushed: Option<String>,
     browser: String,
 }
 
@@ -147,6 +150,8 @@ pub struct Begin {
     pub client: Option<ClientId>,
     /// The languages that were asked for.
     pub locales: Vec<String>,
+    /// The `request_uri` its request was pushed under.
+    pub pushed: Option<String>,
 }
 
 /// A new dialogue: what must be written, and the cookie the browser must have, where it has none yet.
@@ -163,13 +168,13 @@ pub fn begin(app: &App, call: &Call, begin: Begin) -> Result<(Interaction, Chang
         }
     };
     let handle = app.world.token(TOKEN);
-    let Begin { purpose, step, client, locales } = begin;
+    let Begin { purpose, step, client, locales, pushed } = begin;
     let mut interaction = Interaction {
         name: tokens::hex(&tokens::digest(&handle).0),
         handle,
         version: 0,
         expires: app.world.now() + LIFETIME,
-        body: Body { purpose, step, client, issuer: call.issuer(), locales, browser: key(&browser) },
+        body: Body { purpose, step, client, issuer: call.issuer(), locales, pushed, browser: key(&browser) },
     };
     let change = interaction.put(app)?;
     Ok((interaction, change, cookie))
@@ -235,7 +240,8 @@ impl Interaction {
     /// Where the browser goes on with it.
     pub fn path(&self) -> String {
         match self.body.step {
-            Step::SignIn(_) | Step::Confirm(_) => format!("/login/{}", self.handle),
+            Step::SignIn(_) => format!("/login/{}", self.handle),
+            Step::Confirm(_) => format!("/login/{}/device", self.handle),
             Step::Account => format!("/login/{}/account", self.handle),
             Step::Consent(_) => format!("/login/{}/consent", self.handle),
         }

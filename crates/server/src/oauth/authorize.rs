@@ -15,16 +15,19 @@ use protocol::discovery::Prefix;
 use protocol::id_token_hint::IdTokenHint;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Client, SourceKind, User, UserId};
+use protocol::request_object::{self, Presented, Strictness};
 use store::{Change, CommitError};
 
 mod answer;
 pub mod levels;
+pub mod object;
 mod stop;
 
 pub use stop::Stop;
 
 use super::consents;
 use super::grants::entitled;
+use super::par;
 use super::subject::subject;
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Outcome, Purpose, SignInStep, Step};
@@ -42,13 +45,20 @@ const TRIES: usize = 3;
 pub async fn authorize(State(app): State<App>, call: Call) -> Response {
     let locales = Vec::new();
     match judged(&app, &call).await {
-        Ok((client, request)) => run(&app, &call, client, request).await,
+        Ok(judged) => run(&app, &call, judged).await,
         Err(stop) => stop.into_response(&app, &call, &locales),
     }
 }
 
-/// The request, and the client it comes from.
-async fn judged(app: &App, call: &Call) -> Result<(Arc<Client>, AuthorizationRequest), Stop> {
+/// A request that was judged, and where it comes from.
+struct Judged {
+    client: Arc<Client>,
+    request: AuthorizationRequest,
+    /// The `request_uri` it was pushed under.
+    pushed: Option<String>,
+}
+
+async fn judged(app: &App, call: &Call) -> Result<Judged, Stop> {
     let text = if call.method == Method::POST {
         if !call.media_type().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(PageError::Unreadable.into());
@@ -57,28 +67,58 @@ async fn judged(app: &App, call: &Call) -> Result<(Arc<Client>, AuthorizationReq
     } else {
         call.uri.query().unwrap_or_default().as_bytes()
     };
-    let form = rules::read(text)?;
-    let client = call.tenant.client(rules::client_id_of(&form)?).cloned();
-    let _ = app;
-    let target = rules::identify(&form, client.as_deref())?;
-    let client = client.ok_or(PageError::UnknownClient)?;
-    let request = rules::judge(&form, &client, target, Came::default())
-        .map_err(|error| Stop::back(error, call.issuer()))?;
-    Ok((client, request))
+    let mut form = rules::read(text)?;
+    let client = call.tenant.client(rules::client_id_of(&form)?).filter(|client| client.enabled);
+    let client = client.ok_or(PageError::UnknownClient)?.clone();
+    let mut came = Came::default();
+    let mut pushed = None;
+    if let Ok(Some(Presented::Pushed(uri))) = request_object::presented(&form) {
+        let kept = par::load(app, &call.tenant, &client.id, uri).await?.ok_or(PageError::UnknownRequestUri)?;
+        pushed = Some(uri.to_owned());
+        // Nothing that stands beside it counts (RFC 9126 §4).
+        form = kept.form;
+        came.pushed = true;
+    }
+    let strictness = if came.pushed { Strictness::Jar } else { Strictness::of(&client) };
+    let merged = match request_object::presented(&form) {
+        Ok(None) => None,
+        Ok(Some(presented)) => Some(object::merge(app, call, &client, &form, presented, strictness).await),
+        Err(rejection) => Some(Err(rejection)),
+    };
+    match merged {
+        None => {}
+        Some(Ok(merged)) => {
+            form = merged.form;
+            came.signed = merged.signed;
+        }
+        // Told to the client only where the parameters outside say whither, and are good.
+        Some(Err(rejection)) => {
+            let target = rules::identify(&form, Some(&client))?;
+            return Err(Stop::back(target.refuse(rejection), call.issuer()));
+        }
+    }
+    let target = rules::identify(&form, Some(&client))?;
+    let request =
+        rules::judge(&form, &client, target, came).map_err(|error| Stop::back(error, call.issuer()))?;
+    Ok(Judged { client, request, pushed })
 }
 
 /// Answers a request as far as it can be answered now.
-async fn run(app: &App, call: &Call, client: Arc<Client>, request: AuthorizationRequest) -> Response {
+async fn run(app: &App, call: &Call, judged: Judged) -> Response {
+    let Judged { client, request, pushed } = judged;
     let locales = request.ui_locales.clone();
     for _ in 0..TRIES {
-        let visit = Visit::new(app, call, client.clone(), request.clone(), call.issuer());
+        let visit = Visit {
+            pushed: pushed.clone(),
+            ..Visit::new(app, call, client.clone(), request.clone(), call.issuer())
+        };
         match visit.decide().await {
             Err(Stop::Again) => {}
             Err(stop) => return stop.into_response(app, call, &locales),
             Ok(response) => return response,
         }
     }
-    Stop::Fault(Fault::stored("a session changed under every try")).into_response(app, call, &locales)
+    Stop::Again.into_response(app, call, &locales)
 }
 
 /// One request on its way to its answer.
@@ -88,6 +128,8 @@ pub struct Visit<'a> {
     client: Arc<Client>,
     request: AuthorizationRequest,
     issuer: String,
+    /// The `request_uri` it was pushed under: used up with its answer.
+    pushed: Option<String>,
     /// The dialogue that is had about it, once there is one.
     interaction: Option<Interaction>,
     cookies: Vec<HeaderValue>,
@@ -101,7 +143,7 @@ impl<'a> Visit<'a> {
         request: AuthorizationRequest,
         issuer: String,
     ) -> Self {
-        Self { app, call, client, request, issuer, interaction: None, cookies: Vec::new() }
+        Self { app, call, client, request, issuer, pushed: None, interaction: None, cookies: Vec::new() }
     }
 
     /// Goes on with a dialogue about a request.
@@ -117,7 +159,8 @@ impl<'a> Visit<'a> {
         // Switched off meanwhile: nothing goes to it any more.
         let client = client.ok_or(PageError::UnknownClient)?;
         let issuer = interaction.body.issuer.clone();
-        Ok(Self { interaction: Some(interaction), ..Self::new(app, call, client, request, issuer) })
+        let pushed = interaction.body.pushed.clone();
+        Ok(Self { pushed, interaction: Some(interaction), ..Self::new(app, call, client, request, issuer) })
     }
 
     /// What policy is asked with.
@@ -153,8 +196,9 @@ impl<'a> Visit<'a> {
         match self.session_meant(sessions, subject.as_deref()).await? {
             Some((session, user)) => self.with_session(session, user).await,
             None => {
-                // By what it is called elsewhere nobody is found.
-                let known = subject.filter(|_| self.request.login_hint.is_none() && !self.client.pairwise);
+                // Only who holds an ID token of a person may see who that is; by what they are called elsewhere nobody is found.
+                let hinted = self.request.id_token_hint.is_some() && self.request.login_hint.is_none();
+                let known = subject.filter(|_| hinted && !self.client.pairwise);
                 self.sign_in(known.map(UserId)).await
             }
         }
@@ -398,7 +442,8 @@ impl<'a> Visit<'a> {
     /// # Errors
     /// The dialogue was over already, or the store failed.
     pub async fn refused(self) -> Result<Response, Stop> {
-        let changes = self.interaction.as_ref().map(Interaction::finish).into_iter().collect();
+        let mut changes: Vec<Change> = self.interaction.as_ref().map(Interaction::finish).into_iter().collect();
+        changes.extend(self.pushed.as_deref().map(par::spend));
         self.commit("dialogue given up", changes).await?;
         Err(self.back(Rejection::new(OAuthCode::AccessDenied, "the user said no")))
     }
@@ -460,6 +505,7 @@ impl<'a> Visit<'a> {
                     step,
                     client: Some(self.client.id.clone()),
                     locales: self.request.ui_locales.clone(),
+                    pushed: self.pushed.clone(),
                 };
                 let (interaction, change, cookie) = interaction::begin(self.app, self.call, begin)?;
                 changes.push(change);

@@ -14,6 +14,7 @@ use super::super::codes::{self, Authorized};
 use super::super::grants::amr;
 use super::super::id_token::{IdTokenOf, id_token};
 use super::super::issue::{self, Owner};
+use super::super::par;
 use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::TokenRequest;
@@ -41,6 +42,7 @@ impl Visit<'_> {
         let (sid, used) = session.used(self.app, self.call, &self.client.id, &self.issuer)?;
         changes.extend(used);
         changes.extend(self.interaction.as_ref().map(crate::browser::Interaction::finish));
+        changes.extend(self.pushed.as_deref().map(par::spend));
         let detail = self.detail(&user, &outcome, scope, sid)?;
         let mut issued = self.issue(&user, outcome, detail, &mut changes).await?;
         if self.request.is_openid() {
@@ -159,7 +161,8 @@ impl Visit<'_> {
                 refresh_expires: 0,
                 refresh_previous: None,
                 rotated_at: now,
-                version: 0,
+                // Not a new one any more when its code is redeemed.
+                version: 1,
             }));
             let nothing = Form::parse(b"").map_err(|error| Fault::internal("an empty form", error))?;
             let asking = TokenRequest { app, call, form: &nothing, client: client.clone(), presenter: None };

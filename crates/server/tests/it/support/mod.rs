@@ -5,10 +5,12 @@
 pub mod browser;
 mod database;
 mod flow;
+pub mod hosted;
 mod http;
 mod jwt;
 mod recorder;
 mod sections;
+pub mod visitor;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;

@@ -1,0 +1,234 @@
+//! Authorization codes: what they are bound to, that they work once, and what a second use ends.
+
+use protocol::records::GrantId;
+use serde_json::json;
+
+use crate::support::hosted::{CALLBACK, code_request, redeem_pkce, setup};
+use crate::support::visitor::{VERIFIER, Visitor, challenge};
+use crate::support::{Reply, TestServer, decode, on_both};
+
+const SCOTT: (&str, &str) = ("scott", "hunter22");
+
+async fn code(server: &TestServer, client: &str, more: &[(&str, &str)]) -> String {
+    Visitor::new(server).code(client, SCOTT.0, SCOTT.1, more).await
+}
+
+#[track_caller]
+fn is_refused(reply: &Reply) {
+    reply.oauth_error(400, "invalid_grant", "CSIAQ0158E");
+}
+
+async fn userinfo(server: &TestServer, token: &str) -> u16 {
+    server.ask("GET", "/userinfo").bearer(token).send().await.status.as_u16()
+}
+
+#[test]
+fn gt5_a_code_becomes_tokens_on_either_database() {
+    on_both(|store| async move {
+        let server = setup().start_on(store).await;
+        let more = [("nonce", "n-0S6"), ("scope", "openid email")];
+        let tokens = Visitor::new(&server).tokens("web", SCOTT.0, SCOTT.1, &more).await;
+        let (_, claims) = decode(tokens["id_token"].as_str().unwrap());
+        assert_eq!(claims["sub"], "6040003OH8");
+        assert_eq!(claims["nonce"], "n-0S6");
+        assert_eq!(claims["aud"], "web");
+        assert_eq!(claims["iss"], "https://login.example.test");
+        assert_eq!(claims["amr"], json!(["password"]));
+        assert!(claims["sid"].is_string());
+        assert_eq!(tokens["scope"], "openid email");
+        assert!(tokens["refresh_token"].is_string());
+        assert_eq!(userinfo(&server, tokens["access_token"].as_str().unwrap()).await, 200);
+    });
+}
+
+#[tokio::test]
+async fn a9_without_a_nonce_there_is_none_in_the_id_token() {
+    let server = setup().start().await;
+    let tokens = Visitor::new(&server).tokens("web", SCOTT.0, SCOTT.1, &[]).await;
+    let (_, claims) = decode(tokens["id_token"].as_str().unwrap());
+    assert!(claims.get("nonce").is_none());
+}
+
+#[tokio::test]
+async fn s5_a_code_has_128_random_bits() {
+    let server = setup().start().await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let code = code(&server, "web", &[]).await;
+        assert!(code.len() >= 22 && code.bytes().all(|b| b.is_ascii_alphanumeric()), "{code}");
+        assert!(seen.insert(code));
+    }
+}
+
+#[tokio::test]
+async fn e5_e6_attack_8_a_code_works_once_and_its_second_use_ends_what_came_of_it() {
+    for wait in [0, 30, 3600] {
+        let server = setup().start().await;
+        let code = code(&server, "web", &[]).await;
+        let tokens = server.redeem("web", &code).await.expect(200);
+        let access = tokens["access_token"].as_str().unwrap();
+        assert_eq!(userinfo(&server, access).await, 200);
+        server.world.advance(wait);
+        is_refused(&server.redeem("web", &code).await);
+        assert_eq!(userinfo(&server, access).await, 401, "after {wait} s");
+        let refresh = tokens["refresh_token"].as_str().unwrap();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        is_refused(&server.ask("POST", "/token").basic("web", "web-secret").form(&form).send().await);
+    }
+}
+
+#[test]
+fn attack_9_of_fifty_redemptions_at_two_nodes_one_has_tokens_and_they_end_at_once() {
+    on_both(|store| async move {
+        let server = setup().start_on(store).await;
+        let other = server.another().await;
+        let code = code(&server, "web", &[]).await;
+        let tries: Vec<_> = (0..50)
+            .map(|at| {
+                let (server, code) = (if at % 2 == 0 { server.clone() } else { other.clone() }, code.clone());
+                tokio::spawn(async move { server.redeem("web", &code).await })
+            })
+            .collect();
+        let mut won = Vec::new();
+        for one in tries {
+            let reply = one.await.unwrap();
+            if reply.status == 200 {
+                won.push(reply.json());
+            } else {
+                is_refused(&reply);
+            }
+        }
+        assert_eq!(won.len(), 1);
+        assert_eq!(userinfo(&server, won[0]["access_token"].as_str().unwrap()).await, 401);
+    });
+}
+
+#[tokio::test]
+async fn e7_attack_10_a_code_belongs_to_its_client_and_redirect_uri() {
+    let server = setup().start().await;
+    let code = code(&server, "web", &[]).await;
+    is_refused(&server.redeem("other", &code).await);
+    is_refused(&server.redeem_with("web", &[("code", &code), ("redirect_uri", "https://app.example.test/cb2")]).await);
+    is_refused(&server.redeem_with("web", &[("code", &code)]).await);
+    is_refused(&server.redeem("web", &format!("{code}x")).await);
+    is_refused(&server.redeem("web", &"x".repeat(9000)).await);
+    // None of this did the owner any harm.
+    server.redeem("web", &code).await.expect(200);
+    server.redeem_with("web", &[("redirect_uri", CALLBACK)]).await.oauth_error(400, "invalid_request", "CSIAQ9999E");
+}
+
+#[tokio::test]
+async fn attack_10_a_code_dies_of_age_as_its_client_wants() {
+    for (client, lives) in [("web", 300), ("hasty", 30)] {
+        for (wait, good) in [(lives - 1, true), (lives, false)] {
+            let server = setup().start().await;
+            let code = code(&server, client, &[]).await;
+            server.world.advance(wait);
+            let reply = server.redeem(client, &code).await;
+            assert_eq!(reply.status == 200, good, "{client} after {wait} s: {}", reply.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a12_attack_11_a_proof_key_must_fit_where_one_was_sent_and_only_there() {
+    let server = setup().start().await;
+    let challenge = challenge();
+    let with = [("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")];
+    let wrong = "b".repeat(43);
+    for verifier in ["", wrong.as_str(), challenge.as_str(), "short", &"a".repeat(129)] {
+        let code = code(&server, "web", &with).await;
+        let more = [("code", code.as_str()), ("redirect_uri", CALLBACK), ("code_verifier", verifier)];
+        is_refused(&server.redeem_with("web", &more).await);
+    }
+    let good = code(&server, "web", &with).await;
+    server.redeem_with("web", &redeem_pkce(&good)).await.expect(200);
+    let uncalled = code(&server, "web", &[]).await;
+    is_refused(&server.redeem_with("web", &redeem_pkce(&uncalled)).await);
+}
+
+#[tokio::test]
+async fn gt6_a_public_client_redeems_with_its_proof_key_alone() {
+    let server = setup().start().await;
+    let challenge = challenge();
+    let with = [("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")];
+    let code = code(&server, "spa", &with).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "spa"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let tokens = server.post_form("/token", &form).await.expect(200);
+    assert!(tokens["refresh_token"].is_string());
+    // Without a proof key it does not come that far.
+    let page = Visitor::new(&server).get(&code_request("spa", &[])).await;
+    assert_eq!(page.landed(CALLBACK)["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn attack_23_who_is_cut_off_or_disabled_redeems_nothing() {
+    let server = setup().start().await;
+    let first = code(&server, "web", &[]).await;
+    let mut scott = server.store.user(&server.tenant(), &"6040003OH8".into()).await.unwrap().unwrap();
+    scott.not_before = server.world.now() + 1;
+    server.store.commit(&server.tenant(), "test", vec![store::Change::PutUser(scott.clone())]).await.unwrap();
+    is_refused(&server.redeem("web", &first).await);
+    server.world.advance(2);
+    let second = code(&server, "web", &[]).await;
+    scott.active = false;
+    server.store.commit(&server.tenant(), "test", vec![store::Change::PutUser(scott)]).await.unwrap();
+    is_refused(&server.redeem("web", &second).await);
+}
+
+#[tokio::test]
+async fn e8_e9_a_refresh_keeps_what_the_code_brought() {
+    let server = setup().start().await;
+    let tokens = Visitor::new(&server).tokens("web", SCOTT.0, SCOTT.1, &[("nonce", "n-1")]).await;
+    server.world.advance(60);
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    for more in [vec![], vec![("scope", "openid")]] {
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        form.extend(more);
+        let again = server.ask("POST", "/token").basic("web", "web-secret").form(&form).send().await.expect(200);
+        let (_, before) = decode(tokens["id_token"].as_str().unwrap());
+        let (_, after) = decode(again["id_token"].as_str().unwrap());
+        for name in ["iss", "sub", "aud", "auth_time", "sid"] {
+            assert_eq!(before[name], after[name], "{name}");
+        }
+        assert!(after["iat"].as_i64() > before["iat"].as_i64());
+        assert!(after.get("nonce").is_none_or(|nonce| *nonce == before["nonce"]));
+        assert_eq!(again["grant_id"], tokens["grant_id"]);
+    }
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    is_refused(&server.ask("POST", "/token").basic("other", "other-secret").form(&form).send().await);
+}
+
+#[tokio::test]
+async fn the_issuer_of_the_prefix_that_was_called_is_that_of_the_tokens() {
+    let server = setup().start().await;
+    for prefix in ["/oidc/endpoint/default", "/oauth2", "/v1.0/endpoint/default"] {
+        let mut visitor = Visitor::new(&server);
+        let page = visitor.get(&format!("{prefix}{}", code_request("web", &[]))).await;
+        let landed = visitor.sign_in(&page, SCOTT.0, SCOTT.1).await.landed(CALLBACK);
+        let tokens = server.redeem("web", &landed["code"]).await.expect(200);
+        let (_, claims) = decode(tokens["id_token"].as_str().unwrap());
+        assert_eq!(claims["iss"], landed["iss"]);
+        let metadata = server.ask("GET", &format!("{prefix}/.well-known/openid-configuration")).send().await.expect(200);
+        assert_eq!(metadata["issuer"], landed["iss"]);
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_another_tenant_is_unknown() {
+    let server = setup().start().await;
+    let code = code(&server, "web", &[]).await;
+    let second = server.as_of(crate::support::GLOBEX);
+    let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
+    let reply = second.ask("POST", "/token").basic("web", "web-secret").form(&form).send().await;
+    reply.oauth_error(401, "invalid_client", "CSIAQ0155E");
+    let tokens = server.redeem("web", &code).await.expect(200);
+    let grant = GrantId::from(tokens["grant_id"].as_str().unwrap());
+    assert!(server.store.grant(&"second".into(), &grant).await.unwrap().is_none());
+}
