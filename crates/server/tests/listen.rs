@@ -341,3 +341,88 @@ fn unusable_certificates_are_named() {
     let keyless = Tls { cert: first.key.clone(), ..first };
     assert!(matches!(Certificates::load(&keyless), Err(TlsError::Empty { .. })));
 }
+
+/// A hello of a client with this newest version and these suites, as RFC 5246 §7.4.1.2 writes it.
+fn hello(version: u16, suites: &[u16]) -> Vec<u8> {
+    fn sized(bytes: &[u8]) -> Vec<u8> {
+        let mut text = u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
+        text.extend_from_slice(bytes);
+        text
+    }
+    let extension = |kind: u16, bytes: &[u8]| [kind.to_be_bytes().to_vec(), sized(bytes)].concat();
+    let list = |values: &[u16]| sized(&values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>());
+    let extensions = [
+        extension(10, &list(&[0x0017, 0x001d])),
+        extension(11, &[1, 0]),
+        extension(13, &list(&[0x0403, 0x0804, 0x0401])),
+        extension(23, &[]),
+    ]
+    .concat();
+    let mut body = version.to_be_bytes().to_vec();
+    body.extend([7; 32]);
+    body.push(0);
+    body.extend(list(suites));
+    body.extend([1, 0]);
+    body.extend(sized(&extensions));
+    let mut record = vec![22, 3, 1];
+    let mut message = vec![1, 0];
+    message.extend(sized(&body));
+    record.extend(sized(&message));
+    record
+}
+
+/// The first record that answers a hello: its kind and its last byte.
+async fn answer_to(address: SocketAddr, hello: Vec<u8>) -> (u8, u8) {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(&hello).await.unwrap();
+    let mut head = [0; 5];
+    socket.read_exact(&mut head).await.unwrap();
+    let mut rest = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+    socket.read_exact(&mut rest).await.unwrap();
+    (head[0], *rest.last().unwrap())
+}
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const HANDSHAKE_FAILURE: u8 = 40;
+const PROTOCOL_VERSION: u8 = 70;
+
+#[tokio::test]
+async fn t2_t4_old_versions_and_weak_suites_are_refused_by_an_alert() {
+    let certificates = Certificates::load(&fixture("first")).unwrap();
+    let running = start(router(), server(), Some(certificates)).await;
+    // ECDHE with ECDSA and RSA, AES-GCM and ChaCha20: what BCP 195 recommends.
+    let good = [0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9];
+    assert_eq!(answer_to(running.address, hello(0x0303, &good)).await.0, HANDSHAKE, "the hello itself is sound");
+    for version in [0x0301, 0x0302] {
+        assert_eq!(answer_to(running.address, hello(version, &good)).await, (ALERT, PROTOCOL_VERSION));
+    }
+    // RSA key exchange, CBC, RC4, 3DES, DHE with CBC: one by one, and all together.
+    let weak = [0x002f, 0x009c, 0xc013, 0xc009, 0x0005, 0x000a, 0x0033];
+    for suite in weak {
+        assert_eq!(
+            answer_to(running.address, hello(0x0303, &[suite])).await,
+            (ALERT, HANDSHAKE_FAILURE),
+            "{suite:#06x}"
+        );
+    }
+    assert_eq!(answer_to(running.address, hello(0x0303, &weak)).await, (ALERT, HANDSHAKE_FAILURE));
+}
+
+#[tokio::test]
+async fn t3_the_newest_version_is_preferred() {
+    let certificates = Certificates::load(&fixture("first")).unwrap();
+    let running = start(router(), server(), Some(certificates)).await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(fixture("first").cert).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let socket = TcpStream::connect(running.address).await.unwrap();
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), socket).await.unwrap();
+    assert_eq!(stream.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+}
