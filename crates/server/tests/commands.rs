@@ -81,6 +81,12 @@ fn a_configuration_is_checked_with_every_file_it_names() {
 }
 
 #[test]
+fn a_mistake_was_told_twice_on_one_line() {
+    let said = fail(&["config", "check", "--config", "no/such/file.toml"]);
+    assert_eq!(said.matches("the file cannot be read").count(), 1, "{said}");
+}
+
+#[test]
 fn a_tenant_file_is_applied_once_and_then_changes_nothing() {
     let installation = Installation::new("");
     let config = installation.config();
