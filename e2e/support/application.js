@@ -21,6 +21,8 @@ export async function startApplication() {
     backend: backend.origin,
     /** The next request a browser makes at `path`: `{ method, url, body }`. */
     visited: path => browser.next(path),
+    /** Forgets what came so far. */
+    forget: () => [browser, backend].forEach(({ forget }) => forget()),
     /** The next request the server makes at `path`. */
     called: path => backend.next(path),
     stop: () => Promise.all([browser.stop(), backend.stop()]),
@@ -49,6 +51,7 @@ async function listener(create, host, scheme) {
       if (index >= 0) return Promise.resolve(kept.splice(index, 1)[0])
       return new Promise(resolve => waiting.push({ path, resolve }))
     },
+    forget: () => void kept.splice(0),
     stop: () => {
       server.closeAllConnections()
       return new Promise(resolve => server.close(resolve))

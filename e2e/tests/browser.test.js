@@ -1,0 +1,215 @@
+// Chromium at the pages: what only a real browser shows. Content security policies at work, scripts, frames, passkeys, focus,
+// and that all of it works with scripts switched off.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { after, before, test } from 'node:test'
+
+import * as client from 'openid-client'
+
+import { startApplication } from '../support/application.js'
+import { startBrowser } from '../support/browser.js'
+import { startServer } from '../support/server.js'
+import { alice } from '../support/sign-in.js'
+
+let server, application, browser
+before(async () => {
+  application = await startApplication()
+  server = await startServer({ dev: true, application: application.origin, backend: application.backend })
+  browser = await startBrowser()
+})
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+  await application?.stop()
+})
+
+const discover = (id, authentication = client.ClientSecretBasic(`${id}-secret`)) =>
+  // Plain HTTP on loopback, which the library wants to be told.
+  client.discovery(new URL(server.origin), id, undefined, authentication, { execute: [client.allowInsecureRequests] })
+
+const CALLBACK = '/callback'
+
+async function request(config, parameters = {}) {
+  const pkceCodeVerifier = client.randomPKCECodeVerifier()
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: application.origin + CALLBACK,
+    scope: 'openid profile',
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    state: 'a state',
+    ...parameters,
+  })
+  return { url: url.href, expected: { pkceCodeVerifier, expectedState: 'a state' } }
+}
+
+/** Consent is remembered; these tests want to see it. */
+const asked = { prompt: 'consent' }
+
+/** A page in a fresh profile. Whatever it complains about, and whomever else it asks, fails the test. */
+async function open(t, options = {}) {
+  application.forget()
+  const context = await browser.newContext({ locale: 'en-GB', ...options })
+  context.setDefaultTimeout(15_000)
+  const page = await context.newPage()
+  const complaints = []
+  page.on('console', message => {
+    // A page that refuses says so by its status as well, and that is told here.
+    const refused = /^Failed to load resource: .* status of 400/.test(message.text()) && message.location().url === page.url()
+    if (message.type() === 'error' && !refused) complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(error.message))
+  page.on('request', request => {
+    const { protocol, origin } = new URL(request.url())
+    if (protocol.startsWith('http') && ![server.origin, application.origin].includes(origin)) complaints.push(`asked ${request.url()}`)
+  })
+  t.after(async () => {
+    await context.close()
+    assert.deepEqual(complaints, [])
+  })
+  return page
+}
+
+async function password(page, { username, password } = alice) {
+  await page.locator('#username').fill(username)
+  await page.locator('#password').fill(password)
+  await page.locator('#submit').click()
+}
+
+async function redeem(config, expected) {
+  const { url } = await application.visited(CALLBACK)
+  return client.authorizationCodeGrant(config, url, { ...expected, idTokenExpected: true })
+}
+
+const require = createRequire(import.meta.url)
+const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Every rule of WCAG 2.1 AA that a program can judge, in light and dark and on a narrow screen. */
+async function accessible(page) {
+  const size = page.viewportSize()
+  for (const [colorScheme, width] of [['light', 1280], ['dark', 1280], ['light', 320]]) {
+    await page.emulateMedia({ colorScheme })
+    await page.setViewportSize({ width, height: 800 })
+    await page.evaluate(axe)
+    const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }))
+    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${await page.title()}, ${colorScheme}, ${width}`)
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+    assert.ok(wide <= width, `${await page.title()} is ${wide} wide on ${width}`)
+  }
+  await page.emulateMedia({ colorScheme: 'light' })
+  await page.setViewportSize(size)
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  const how = javaScriptEnabled ? 'with scripts' : 'without scripts'
+
+  test(`password and consent, ${how}`, async t => {
+    const page = await open(t, { javaScriptEnabled })
+    const config = await discover('calendar')
+    const { url, expected } = await request(config, asked)
+    await page.goto(url)
+    assert.equal(await page.locator('#client').innerText(), 'to continue to Calendar')
+    await password(page, { ...alice, password: 'not hers' })
+    await page.locator('#error').waitFor()
+    assert.equal(await page.locator('#username').inputValue(), 'alice')
+    await password(page)
+    await page.locator('#allow').click()
+    await page.locator('#arrived').waitFor()
+    assert.ok((await redeem(config, expected)).claims().sub)
+    assert.ok(!page.url().includes('#'), 'nothing is left over in the address')
+  })
+
+  test(`form_post, ${how}`, async t => {
+    const page = await open(t, { javaScriptEnabled })
+    const config = await discover('web')
+    const { url, expected } = await request(config, { response_mode: 'form_post' })
+    await page.goto(url)
+    await password(page)
+    // With scripts it goes on by itself.
+    if (!javaScriptEnabled) await page.locator('#submit').click()
+    await page.locator('#arrived').waitFor()
+    const { method, body } = await application.visited(CALLBACK)
+    assert.equal(method, 'POST')
+    const answer = new Request(application.origin + CALLBACK, { method, body })
+    assert.ok((await client.authorizationCodeGrant(config, answer, expected)).access_token)
+  })
+
+  test(`a device is approved, ${how}`, async t => {
+    const page = await open(t, { javaScriptEnabled })
+    const config = await discover('television', client.None())
+    const shown = await client.initiateDeviceAuthorization(config, { scope: 'openid' })
+    const polling = client.pollDeviceAuthorizationGrant(config, shown)
+    polling.catch(() => {})
+    await page.goto(shown.verification_uri)
+    if (await page.locator('#password').count()) await password(page)
+    await page.locator('input#user_code').fill(shown.user_code)
+    await page.locator('#submit').click()
+    if (await page.locator('#password').count()) await password(page)
+    await page.locator('#warning').waitFor()
+    await page.locator('#allow').click()
+    assert.ok((await polling).access_token)
+  })
+
+  test(`logging out tells the other application in a frame, ${how}`, async t => {
+    const page = await open(t, { javaScriptEnabled })
+    const [calendar, shop] = [await discover('calendar'), await discover('web')]
+    const first = await request(calendar, asked)
+    await page.goto(first.url)
+    await password(page)
+    await page.locator('#allow').click()
+    await page.locator('#arrived').waitFor()
+    const sid = (await redeem(calendar, first.expected)).claims().sid
+    const second = await request(shop)
+    await page.goto(second.url)
+    const { id_token } = await redeem(shop, second.expected)
+
+    const url = client.buildEndSessionUrl(shop, { id_token_hint: id_token, post_logout_redirect_uri: `${application.origin}/goodbye`, state: 's' })
+    await page.goto(url.href)
+    if (await page.locator('form #submit').count()) await page.locator('#submit').click()
+    const { url: told } = await application.visited('/frontchannel')
+    assert.equal(told.searchParams.get('sid'), sid)
+    assert.equal(told.searchParams.get('iss'), server.origin)
+    const { url: end } = await application.visited('/goodbye')
+    assert.equal(end.search, '?state=s')
+  })
+}
+
+test('a code by mail as the second factor', async t => {
+  const page = await open(t)
+  const config = await discover('vault')
+  const { url, expected } = await request(config)
+  await page.goto(url)
+  await password(page)
+  const code = page.locator('#code')
+  await code.waitFor()
+  assert.equal(await code.getAttribute('autocomplete'), 'one-time-code')
+  const [message] = (await server.outbox('alice@northwind.example')).slice(-1)
+  await code.fill(message.code)
+  await page.locator('#submit').click()
+  await page.locator('#arrived').waitFor()
+  assert.ok((await redeem(config, expected)).claims().amr.length >= 2)
+})
+
+test('every page on the way is accessible, in light, dark and narrow', async t => {
+  const page = await open(t)
+  const { url } = await request(await discover('calendar'), asked)
+  await page.goto(url)
+  await accessible(page)
+  await password(page, { ...alice, password: 'not hers' })
+  await page.locator('#error').waitFor()
+  await accessible(page)
+  await password(page)
+  await page.locator('#allow').waitFor()
+  await accessible(page)
+  await page.goto(`${server.origin}/authorize?client_id=nobody`)
+  await accessible(page)
+})
+
+test('the pages speak the language asked for', async t => {
+  const page = await open(t)
+  const { url } = await request(await discover('web'), { ui_locales: 'de' })
+  await page.goto(url)
+  assert.equal(await page.locator('html').getAttribute('lang'), 'de')
+  assert.equal(await page.locator('label[for=password]').innerText(), 'Passwort')
+})
