@@ -73,6 +73,7 @@ impl<'a> Admission<'a> {
     ) -> Result<Self, Stop> {
         let client = call.tenant.client(asked.client.as_str()).filter(|client| client.enabled).cloned();
         let client = client.ok_or(Lost::Gone)?;
+        let user_code = device::as_shown(&client, &user_code);
         Ok(Self { app, call, client, asked, user_code, issuer, interaction, cookies: Vec::new() })
     }
 
@@ -100,7 +101,7 @@ impl<'a> Admission<'a> {
         &self.asked
     }
 
-    /// The code, as the person typed it.
+    /// The code, as the device shows it.
     pub fn user_code(&self) -> &str {
         &self.user_code
     }

@@ -373,6 +373,11 @@ fn usable(charset: &str) -> bool {
     (2..=256).contains(&charset.len()) && charset.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// A user code as its device shows it, however it was typed.
+pub fn as_shown(client: &Client, typed: &str) -> String {
+    normalise(&client_charset(client), typed)
+}
+
 /// As the code was written: in the case of its alphabet, without what people put between groups of letters.
 fn normalise(charset: &str, typed: &str) -> String {
     let upper = !charset.bytes().any(|byte| byte.is_ascii_lowercase());

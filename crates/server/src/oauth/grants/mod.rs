@@ -16,6 +16,7 @@ mod policyauth;
 mod presented;
 mod refresh_token;
 mod resume;
+mod sealed;
 mod token_exchange;
 
 pub use resume::{amr, entitled};
