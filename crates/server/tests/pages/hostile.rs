@@ -12,11 +12,17 @@ use crate::markup::tags;
 use crate::{look, samples};
 
 /// Ends an attribute in either kind of quotes, a tag, a script, a title; and starts one.
-const HOSTILE: &str = "\"'></title></script></style><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*191 }}{client}";
+const HOSTILE: &str =
+    "\"'></title></script></style><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*191 }}{client}";
 
 fn step() -> Step<'static> {
-    let client =
-        ClientView { name: HOSTILE, logo: Some(HOSTILE), home: Some(HOSTILE), policy: Some(HOSTILE), terms: Some(HOSTILE) };
+    let client = ClientView {
+        name: HOSTILE,
+        logo: Some(HOSTILE),
+        home: Some(HOSTILE),
+        policy: Some(HOSTILE),
+        terms: Some(HOSTILE),
+    };
     let form = Form { action: HOSTILE, hidden: &[(HOSTILE, HOSTILE)] };
     Step { form, client: Some(client), problem: Some(Problem::WrongCode), cancel: true }
 }
@@ -39,7 +45,12 @@ fn check(page: &Page<'_>, tame: &Page<'_>) {
 }
 
 /// A page, made with whatever text stands for everything that comes from outside.
-fn sign_in<'a>(text: &'a str, step: Step<'a>, options: &'a serde_json::Value, sources: &'a [SourceChoice<'a>]) -> Page<'a> {
+fn sign_in<'a>(
+    text: &'a str,
+    step: Step<'a>,
+    options: &'a serde_json::Value,
+    sources: &'a [SourceChoice<'a>],
+) -> Page<'a> {
     Page::SignIn(SignIn { step, username: text, sources, passkey: true, passkey_options: Some(options) })
 }
 
@@ -95,7 +106,13 @@ fn hostile_factors_and_accounts_are_text() {
     };
     check(&code(step(), HOSTILE), &code(tame_step(), "x"));
     let again = |step, text: &'static str| {
-        Page::Reauthenticate(Reauthenticate { step, person: person(text), other: true, passkey: false, passkey_options: None })
+        Page::Reauthenticate(Reauthenticate {
+            step,
+            person: person(text),
+            other: true,
+            passkey: false,
+            passkey_options: None,
+        })
     };
     check(&again(step(), HOSTILE), &again(tame_step(), "x"));
 }
@@ -103,8 +120,10 @@ fn hostile_factors_and_accounts_are_text() {
 #[test]
 fn hostile_consent_and_device_pages_are_text() {
     let consent = |step, text: &'static str| {
-        let scopes: &'static [Scope<'static>] =
-            Box::leak(Box::new([Scope { name: text, description: Some(text) }, Scope { name: text, description: None }]));
+        let scopes: &'static [Scope<'static>] = Box::leak(Box::new([
+            Scope { name: text, description: Some(text) },
+            Scope { name: text, description: None },
+        ]));
         let details: &'static [Detail<'static>] =
             Box::leak(Box::new([Detail { title: text, members: BTreeMap::from([(text, text)]) }]));
         let person = Person { name: Some(text), username: text };
@@ -116,7 +135,8 @@ fn hostile_consent_and_device_pages_are_text() {
         Page::DeviceConfirm(DeviceConfirm { step, person, user_code: text, scopes: &[], address: Some(text) })
     };
     check(&confirm(step(), HOSTILE), &confirm(tame_step(), "x"));
-    let enter = |step, text: &'static str| Page::DeviceCode(DeviceCode { step, user_code: text, phone_link: Some(text) });
+    let enter =
+        |step, text: &'static str| Page::DeviceCode(DeviceCode { step, user_code: text, phone_link: Some(text) });
     check(&enter(step(), HOSTILE), &enter(tame_step(), HOSTILE));
 }
 
@@ -129,7 +149,11 @@ fn hostile_ends_are_text() {
                 continue_to: Some(text),
                 client: client.clone(),
             }),
-            Page::FormPost(FormPost { action: text, fields: Box::leak(Box::new([(text, text)])), client: client.clone() }),
+            Page::FormPost(FormPost {
+                action: text,
+                fields: Box::leak(Box::new([(text, text)])),
+                client: client.clone(),
+            }),
             Page::Error(ErrorPage {
                 status: StatusCode::BAD_REQUEST,
                 id: "x",

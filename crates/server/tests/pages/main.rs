@@ -365,7 +365,10 @@ fn errors_say_in_fixed_english_what_was_wrong_in_every_language() {
         for (name, page) in samples::all() {
             let Page::Error(error) = &page else { continue };
             let html = page.html(&look(&samples::tenant(), language)).unwrap();
-            assert!(html.contains(&format!("<dd id=\"error-phrase\" lang=\"en\" dir=\"ltr\">{}</dd>", error.phrase)), "{name}");
+            assert!(
+                html.contains(&format!("<dd id=\"error-phrase\" lang=\"en\" dir=\"ltr\">{}</dd>", error.phrase)),
+                "{name}"
+            );
             assert!(html.contains(&format!("data-error=\"{}\"", error.id)), "{name}");
             assert!(html.contains(&format!("<code>{}</code>", error.reference)), "{name}");
             assert_eq!(page.answer(&look(&samples::tenant(), language)).status(), error.status, "{name}");
@@ -409,7 +412,9 @@ fn signed_out_waits_for_its_frames_and_goes_on_without_scripts_too() {
     let target = "https://travel.example.test/bye?state=1&amp;more=2";
     assert!(html.contains(&format!("<noscript><meta http-equiv=\"refresh\" content=\"4;url={target}\"></noscript>")));
     assert!(html.contains(&format!("<a id=\"continue\" class=\"button\" href=\"{target}\">")));
-    assert!(html.contains("src=\"https://travel.example.test/logout?iss=https%3A%2F%2Flogin.example.test&amp;sid=s1\""));
+    assert!(
+        html.contains("src=\"https://travel.example.test/logout?iss=https%3A%2F%2Flogin.example.test&amp;sid=s1\"")
+    );
     assert!(html.contains("addEventListener(\"load\", go"));
 }
 

@@ -148,10 +148,7 @@ fn sign_ins() -> Vec<(&'static str, Page<'static>)> {
                 passkey_options: Some(&OPTIONS),
             }),
         ),
-        (
-            "choose-account",
-            Page::ChooseAccount(ChooseAccount { step: step(None), accounts: &ACCOUNTS }),
-        ),
+        ("choose-account", Page::ChooseAccount(ChooseAccount { step: step(None), accounts: &ACCOUNTS })),
     ]
 }
 
@@ -181,25 +178,15 @@ fn factors() -> Vec<(&'static str, Page<'static>)> {
         ("passkey", Page::Passkey(PasskeyStep { step: step(None), options: &OPTIONS, others: true })),
         (
             "passkey-refused",
-            Page::Passkey(PasskeyStep {
-                step: step(Some(Problem::PasskeyRefused)),
-                options: &OPTIONS,
-                others: false,
-            }),
+            Page::Passkey(PasskeyStep { step: step(Some(Problem::PasskeyRefused)), options: &OPTIONS, others: false }),
         ),
-        (
-            "nothing-enrolled",
-            Page::NothingEnrolled(NothingEnrolled { step: step(None), person: Some(PERSON) }),
-        ),
+        ("nothing-enrolled", Page::NothingEnrolled(NothingEnrolled { step: step(None), person: Some(PERSON) })),
     ]
 }
 
 fn consents() -> Vec<(&'static str, Page<'static>)> {
     static DETAILS: LazyLock<Vec<Detail<'static>>> = LazyLock::new(|| {
-        vec![Detail {
-            title: "Payment",
-            members: BTreeMap::from([("Amount", "165.88 EUR"), ("To", "Merchant 123")]),
-        }]
+        vec![Detail { title: "Payment", members: BTreeMap::from([("Amount", "165.88 EUR"), ("To", "Merchant 123")]) }]
     });
     vec![
         (

@@ -153,8 +153,20 @@ mod tests {
         assert_eq!(origin("https://Example.test/a?b#c").as_deref(), Some("https://example.test"));
         assert_eq!(origin("http://127.0.0.1:8400/x").as_deref(), Some("http://127.0.0.1:8400"));
         for wrong in [
-            "https://", "https://;script-src", "https://a b", "https://a'b", "https://*", "https://user@host/", "ftp://a/",
-            "javascript://a/%0a", "https://[::1]/", "https://a:b/", "https://a:1:2/", "https://ü.test/", "/path", "",
+            "https://",
+            "https://;script-src",
+            "https://a b",
+            "https://a'b",
+            "https://*",
+            "https://user@host/",
+            "ftp://a/",
+            "javascript://a/%0a",
+            "https://[::1]/",
+            "https://a:b/",
+            "https://a:1:2/",
+            "https://ü.test/",
+            "/path",
+            "",
         ] {
             assert_eq!(origin(wrong), None, "{wrong}");
         }

@@ -23,9 +23,8 @@ const RIGHT_TO_LEFT: [&str; 5] = ["ar", "fa", "he", "ur", "yi"];
 type Texts = BTreeMap<String, String>;
 
 /// The built-in languages. The first has every word, and stands in where a tenant's own language lacks one.
-static BUILT_IN: LazyLock<[(&str, Texts); 2]> = LazyLock::new(|| {
-    [("en", read(include_str!("texts/en.toml"))), ("de", read(include_str!("texts/de.toml")))]
-});
+static BUILT_IN: LazyLock<[(&str, Texts); 2]> =
+    LazyLock::new(|| [("en", read(include_str!("texts/en.toml"))), ("de", read(include_str!("texts/de.toml")))]);
 
 /// What languages a person can read, in the order of what is heard first.
 #[derive(Clone, Copy, Debug, Default)]

@@ -140,9 +140,15 @@ mod tests {
             }),
             ["title", "logo_uri", "accent", "accent_dark"]
         );
-        for uri in ["http://example.test/a.png", "https://", "https://a b/", "data:text/html;base64,AAAA", "data:image/png,x",
-            "https://example.test;script-src/x.png", "data:image/png;base64,AA\"A"]
-        {
+        for uri in [
+            "http://example.test/a.png",
+            "https://",
+            "https://a b/",
+            "data:text/html;base64,AAAA",
+            "data:image/png,x",
+            "https://example.test;script-src/x.png",
+            "data:image/png;base64,AA\"A",
+        ] {
             assert!(!is_logo(uri), "{uri}");
         }
         assert!(is_logo("data:image/png;base64,AAAA"));

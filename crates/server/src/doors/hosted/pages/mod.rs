@@ -23,8 +23,8 @@ pub use look::{Look, check_look};
 pub use parts::{ClientView, Detail, Form, Person, Press, Problem, Scope, Step, field};
 pub use qr::svg as qr_svg;
 pub use sign_in::{
-    Account, ChooseAccount, ChooseWay, CodeEntry, Consent, Identify, NothingEnrolled, PasskeyStep, Reauthenticate, SignIn,
-    SourceChoice, TotpEntry, Way,
+    Account, ChooseAccount, ChooseWay, CodeEntry, Consent, Identify, NothingEnrolled, PasskeyStep, Reauthenticate,
+    SignIn, SourceChoice, TotpEntry, Way,
 };
 
 /// One page.
