@@ -44,6 +44,8 @@ pub struct Config {
     pub geo_database: Option<PathBuf>,
     /// Password hashing.
     pub hashing: Cost,
+    /// A list of passwords that leaked.
+    pub breached_passwords: Option<PathBuf>,
 }
 
 /// `[server]`: the listener and its limits.
@@ -212,6 +214,7 @@ impl Config {
             outbound: Outbound::default(),
             geo_database: None,
             hashing: Cost::default(),
+            breached_passwords: None,
         }
     }
 
@@ -304,6 +307,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         ca: reader.path("outbound.ca"),
     };
     let geo_database = reader.path("geo.database");
+    let breached_passwords = reader.path("passwords.breached_file");
     let hashing = Cost {
         lanes: reader.number("hashing.lanes", 1, 256).unwrap_or(cost.lanes),
         queue: reader.number("hashing.queue", 1, 100_000).unwrap_or(cost.queue),
@@ -325,6 +329,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         outbound,
         geo_database,
         hashing,
+        breached_passwords,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Password hashing on its own bounded threads. Owns how much memory and time a guess may cost, how many may wait, and
 //! what a full queue answers. Does not know whose password it is, count attempts, or decide anything.
 
+mod imported;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use zeroize::Zeroize as _;
 
+use self::imported::Imported;
 use crate::logging::SPANS;
 use crate::secret::Secret;
 use crate::world::{self, Stopwatch};
@@ -100,9 +103,17 @@ struct Queue {
 }
 
 struct Job {
-    phc: Phc,
+    work: Work,
     password: Secret<String>,
     reply: oneshot::Sender<Option<Vec<u8>>>,
+}
+
+/// What is to be computed.
+enum Work {
+    /// Ours.
+    Phc(Phc),
+    /// One that another system made; with a decoy besides, where it would be done too soon.
+    Imported(Imported, Option<Phc>),
 }
 
 /// A parsed PHC string of the Argon2 family.
@@ -153,15 +164,25 @@ impl Hashing {
         if unfit(password.expose()) {
             return Ok(false);
         }
-        let parsed = match Phc::parse(phc) {
-            Some(parsed) => parsed,
-            None => {
+        let decoy = || Phc::parse(&self.0.decoy).expect("the decoy is well formed");
+        let (work, expected) = match (Phc::parse(phc), Imported::parse(phc)) {
+            (Some(parsed), _) => {
+                let expected = parsed.output.clone();
+                (Work::Phc(parsed), expected)
+            }
+            (None, Some(imported)) => {
+                let expected = imported.output.clone();
+                let beside = imported.is_quick().then(decoy);
+                (Work::Imported(imported, beside), expected)
+            }
+            (None, None) => {
                 tracing::error!("a stored password hash is not of a known form");
-                Phc::parse(&self.0.decoy).expect("the decoy is well formed")
+                let decoy = decoy();
+                let expected = decoy.output.clone();
+                (Work::Phc(decoy), expected)
             }
         };
-        let expected = parsed.output.clone();
-        let found = self.compute(parsed, password).await?;
+        let found = self.compute(work, password).await?;
         Ok(found.is_some_and(|found| found.ct_eq(&expected).into()))
     }
 
@@ -200,8 +221,13 @@ impl Hashing {
         }
         let mut phc = Phc::fresh(&self.0.cost);
         let again = Phc { salt: phc.salt.clone(), output: Vec::new(), params: phc.params.clone(), ..phc };
-        phc.output = self.compute(again, password).await?.ok_or(HashError::Unfit)?;
+        phc.output = self.compute(Work::Phc(again), password).await?.ok_or(HashError::Unfit)?;
         Ok(phc.to_string())
+    }
+
+    /// Whether this is a hash that can be verified: ours, or one that another system made.
+    pub fn can_verify(text: &str) -> bool {
+        Phc::parse(text).is_some() || Imported::parse(text).is_some()
     }
 
     /// Whether `phc` was made at another cost or in another way than new ones are.
@@ -221,7 +247,7 @@ impl Hashing {
         self.0.shared.lock().jobs.len()
     }
 
-    async fn compute(&self, phc: Phc, password: Secret<String>) -> Result<Option<Vec<u8>>, Busy> {
+    async fn compute(&self, work: Work, password: Secret<String>) -> Result<Option<Vec<u8>>, Busy> {
         let (reply, answer) = oneshot::channel();
         let shared = &self.0.shared;
         {
@@ -234,7 +260,7 @@ impl Hashing {
             if ahead >= self.0.cost.queue.max(1) {
                 return Err(Busy { retry_after: self.estimate(ahead) });
             }
-            queue.jobs.push_back(Job { phc, password, reply });
+            queue.jobs.push_back(Job { work, password, reply });
         }
         shared.wake.notify_one();
         // The thread drops the reply only when a hash panicked: no match, and no wait for ever.
@@ -287,7 +313,7 @@ fn run(shared: &Shared) {
             continue;
         }
         let watch = Stopwatch::start();
-        let output = job.phc.compute(job.password.expose().as_bytes(), &mut memory);
+        let output = job.work.compute(job.password.expose().as_bytes(), &mut memory);
         let took = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
         let pace = shared.pace.load(Ordering::Relaxed);
         shared.pace.store(pace - pace / 8 + took / 8, Ordering::Relaxed);
@@ -306,6 +332,20 @@ fn decoy(cost: &Cost) -> String {
     phc.output = vec![0; 32];
     world::fill(&mut phc.output);
     phc.to_string()
+}
+
+impl Work {
+    fn compute(&self, password: &[u8], memory: &mut Vec<Block>) -> Option<Vec<u8>> {
+        match self {
+            Self::Phc(phc) => phc.compute(password, memory),
+            Self::Imported(imported, beside) => {
+                if let Some(decoy) = beside {
+                    decoy.compute(password, memory);
+                }
+                imported.compute(password)
+            }
+        }
+    }
 }
 
 impl Phc {

@@ -146,7 +146,7 @@ fn each_mistake_is_named_with_place_key_and_fix_all_in_one_go() {
             r#"/etc/countersign/server.toml:8:2: `mail.from`: it is missing; write it as "Sign-in <no-reply@example.test>""#,
             r#"/etc/countersign/server.toml:9:1: `mail.smtp`: `a b` is not a host; write it as "smtp.example.test:587""#,
             r#"/etc/countersign/server.toml:10:1: `mail.tls`: `maybe` is no choice; write one of "implicit", "starttls", "none""#,
-            "/etc/countersign/server.toml:12:1: `speling.x`: there is no such key; the sections are database, geo, hashing, keys, log, mail, observe, outbound, server, sms, tls, voice",
+            "/etc/countersign/server.toml:12:1: `speling.x`: there is no such key; the sections are database, geo, hashing, keys, log, mail, observe, outbound, passwords, server, sms, tls, voice",
             "/etc/countersign/server.toml: `keys.master_key_file`: it is missing; name a file with 32 random bytes; make one with `head -c 32 /dev/urandom | base64 > master.key`",
             "environment variable `COUNTERSIGN__HASHING__LANES`: `hashing.lanes`: `many` is not in range; write a whole number from 1 to 256, without quotes",
             "environment variable `COUNTERSIGN__LOG__LEVLE`: `log.levle`: there is no such key; did you mean `log.level`",

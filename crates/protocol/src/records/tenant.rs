@@ -96,6 +96,8 @@ pub struct TenantSettings {
     pub voice_otp: OtpSettings,
     /// Time-based one-time passwords (RFC 6238).
     pub totp: TotpSettings,
+    /// What new passwords must be, and how long one does.
+    pub password: PasswordSettings,
     /// Whether WebAuthn is offered at all.
     pub fido2_enabled: bool,
     /// Language of messages (BCP 47), the first key of `texts`; of hosted pages where the browser asks for none that is there.
@@ -136,6 +138,7 @@ impl Default for TenantSettings {
             sms_otp: OtpSettings::default(),
             voice_otp: OtpSettings::default(),
             totp: TotpSettings::default(),
+            password: PasswordSettings::default(),
             fido2_enabled: true,
             language: "en".to_owned(),
             registration: RegistrationPolicy::Off,
@@ -228,6 +231,28 @@ pub struct TotpSettings {
 impl Default for TotpSettings {
     fn default() -> Self {
         Self { enabled: true, algorithm: "SHA1".to_owned(), digits: 6, period: 30, skew: 1, one_time_use: true }
+    }
+}
+
+/// What new passwords must be, and how long one does. Old ones stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Fewest characters; never fewer than 8.
+    pub shortest: u8,
+    /// How hard it must be to guess, from 0 (not looked at) to 4, as zxcvbn rates it.
+    pub strength: u8,
+    /// How many earlier passwords may not be used again (0 to 24).
+    pub history: u8,
+    /// Days after which another must be set; 0 is never.
+    pub expires_days: u32,
+    /// Whether those on the list of leaked passwords are refused, where the server has one.
+    pub breached: bool,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self { shortest: 8, strength: 2, history: 0, expires_days: 0, breached: true }
     }
 }
 

@@ -6,6 +6,8 @@ use super::{Configured, Failure, print};
 use crate::config::{Config, Database};
 use crate::keys::MasterKey;
 use crate::listen::Certificates;
+use crate::secret::Secret;
+use crate::signin::passwords::is_breached;
 
 pub(super) fn run(command: &Configured) -> Result<(), Failure> {
     let config = command.load()?;
@@ -21,6 +23,10 @@ pub(super) fn run(command: &Configured) -> Result<(), Failure> {
         })?;
     }
     crate::app::ways_out(&config).map_err(Failure::Start)?;
+    if let Some(list) = &config.breached_passwords {
+        // One look-up instead of reading it whole: it is larger than memory.
+        is_breached(list, &Secret::from("password")).map_err(Failure::LeakedPasswords)?;
+    }
     for path in named_files(&config) {
         readable(path)?;
     }

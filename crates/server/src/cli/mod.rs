@@ -160,6 +160,8 @@ enum Failure {
     #[error(transparent)]
     Start(#[from] crate::app::StartError),
     #[error(transparent)]
+    LeakedPasswords(crate::signin::passwords::Unreadable),
+    #[error(transparent)]
     Apply(#[from] crate::tenant_file::ApplyError),
     #[error(transparent)]
     Store(#[from] store::StoreError),

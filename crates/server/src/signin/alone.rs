@@ -122,6 +122,7 @@ impl SignIns<'_> {
         }
         self.charge_alone(&looked_up.counter, looked_up.kind).await?;
         let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
+        let judgement = self.still_good(judgement, &looked_up).await?;
         let proof = Proof {
             kind: looked_up.kind,
             at: self.app.world.now(),
@@ -138,7 +139,7 @@ impl SignIns<'_> {
         Ok(Checked { proof, user: looked_up.user, receipt: self.app.world.uuid() })
     }
 
-    async fn charge_alone(self, counter: &str, kind: FactorKind) -> Result<(), Failure> {
+    pub(super) async fn charge_alone(self, counter: &str, kind: FactorKind) -> Result<(), Failure> {
         let charge = vec![self.charge(counter, kind)];
         match self.app.commit(&self.tenant.tenant.id, "answer charged", charge).await {
             Ok(()) => Ok(()),
@@ -148,7 +149,7 @@ impl SignIns<'_> {
     }
 
     /// Commits a verdict with what the check wants to have written.
-    async fn conclude_alone(self, passed: bool, cause: Cause, changes: Vec<Change>) -> Result<(), Failure> {
+    pub(super) async fn conclude_alone(self, passed: bool, cause: Cause, changes: Vec<Change>) -> Result<(), Failure> {
         if !changes.is_empty() {
             match self.app.commit(&self.tenant.tenant.id, "answer judged", changes).await {
                 Ok(()) => {}

@@ -1,49 +1,138 @@
-//! New passwords: in place of one just proved, or set by an administrator. Owns what a password must be; checks none (the
-//! factor does) and says nothing of who may ask.
+//! New passwords: in place of one just proved, or set by an administrator; and when an old one no longer does. Owns what a
+//! password must be and what is remembered of earlier ones; checks none (the factor does) and says nothing of who may ask.
 
-use protocol::records::{User, UserId};
+mod breached;
+mod record;
+mod rules;
+
+pub use breached::{Unreadable, is_breached};
+pub use rules::{Unfit, is_usable};
+
+use engine::{NotNow, Who};
+use protocol::records::{SourceId, User, UserId};
 use store::{Change, CommitError};
 
-use super::{Failure, SignIns};
+use super::factors::{Cause, Judgement};
+use super::{Failure, SignIns, Submission};
 use crate::fault::Fault;
 use crate::hashing::HashError;
 use crate::secret::Secret;
 
-/// Fewest characters of a new password (NIST SP 800-63B §3.1.1.2).
-const FEWEST: usize = 8;
+/// Why a password was not changed.
+#[derive(Debug)]
+pub enum NotChanged {
+    /// The new one will not do.
+    Unfit(Unfit),
+    /// The old one is wrong, or it could not be done.
+    Failure(Failure),
+}
 
-/// Whether a new password may be had: long enough, not absurdly long, and not the login name.
-pub fn is_usable(password: &str, username: &str) -> bool {
-    password.chars().count() >= FEWEST
-        && password.len() <= crate::hashing::LONGEST_PASSWORD
-        && !password.contains('\0')
-        && password.to_lowercase() != username.to_lowercase()
+impl<E: Into<Failure>> From<E> for NotChanged {
+    fn from(error: E) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<Unfit> for NotChanged {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
 }
 
 impl SignIns<'_> {
+    /// Gives a person a new password for the old one, which is judged like any other answer, but may have expired. `person`
+    /// restricts it to that one.
+    ///
+    /// # Errors
+    /// See [`NotChanged`].
+    pub async fn change_password(
+        self,
+        person: Option<&UserId>,
+        source: &SourceId,
+        username: &str,
+        old: Secret<String>,
+        new: Secret<String>,
+    ) -> Result<User, NotChanged> {
+        if old.expose() == new.expose() {
+            return Err(Unfit::UsedBefore.into());
+        }
+        // What can be said without a look at the account is said without one, and costs no try.
+        self.judge_new(&new, username, None).await?;
+        let submission = Submission::Password { source, username, password: old };
+        let looked_up = self.look_up(&submission).await?;
+        if person.is_some_and(|person| looked_up.who != Who::Known(person.0.clone())) {
+            return Err(Failure::NotNow(NotNow::OtherPerson).into());
+        }
+        self.charge_alone(&looked_up.counter, looked_up.kind).await?;
+        let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
+        let (passed, cause, mut changes) = (judgement.passed, judgement.cause, judgement.changes);
+        if passed {
+            changes.push(Change::ClearAttempts { key: super::driver::counter_key(looked_up.kind, &looked_up.counter) });
+        }
+        self.conclude_alone(passed, cause, changes).await?;
+        let user = looked_up.user.ok_or_else(|| Failure::from(Fault::stored("a password was proved for nobody")))?;
+        self.replace_password(&user.id, new).await?;
+        Ok(user)
+    }
+
     /// Gives a person a new password in place of the one just proved. Refused where it was changed meanwhile.
     ///
     /// # Errors
-    /// The person is gone, the password was changed meanwhile, too much to do, or the store failed.
-    pub async fn replace_password(self, user: &UserId, to: Secret<String>) -> Result<(), Failure> {
+    /// The new one will not do, the person is gone, the password was changed meanwhile, too much to do, or the store failed.
+    pub async fn replace_password(self, user: &UserId, to: Secret<String>) -> Result<(), NotChanged> {
         let user = self.person(user).await?.filter(|user| user.active).ok_or(Failure::Stale)?;
-        let Some(from) = user.password else { return Err(Failure::Stale) };
-        let to = self.hashed(to).await?;
-        self.keep_password(vec![Change::Rehash { user: user.id, from, to, at: self.app.world.now() }]).await
+        let Some(from) = user.password.clone() else { return Err(Failure::Stale.into()) };
+        let remembered = self.remembered(&user).await?;
+        self.judge_new(&to, &user.username, Some(&user)).await?;
+        self.judge_history(&to, &user, &remembered).await?;
+        let (hash, at) = (self.hashed(to).await?, self.app.world.now());
+        let record = remembered.changed(Some(from.clone()), at, false, self.tenant.tenant.settings.password.history)?;
+        let changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record];
+        Ok(self.keep_password(changes).await?)
     }
 
-    /// Gives a person a new password whatever the old one was. Every token issued before is dead.
+    /// Gives a person a new password whatever the old one was. Every token issued before is dead. With `must_change` it only
+    /// serves to set another.
     ///
     /// # Errors
-    /// The person is gone, too much to do, or the store failed.
-    pub async fn reset_password(self, mut user: User, to: Secret<String>) -> Result<(), Failure> {
+    /// The new one will not do, the person is gone, too much to do, or the store failed.
+    pub async fn reset_password(self, mut user: User, to: Secret<String>, must_change: bool) -> Result<(), NotChanged> {
         let now = self.app.world.now();
+        self.judge_new(&to, &user.username, Some(&user)).await?;
+        let remembered = self.remembered(&user).await?;
+        let most = self.tenant.tenant.settings.password.history;
+        let record = remembered.changed(user.password.take(), now, must_change, most)?;
         user.password = Some(self.hashed(to).await?);
         user.not_before = now;
         user.updated = now;
         // `not_before` counts in whole seconds; the grants die exactly.
         let grants = Change::RevokeGrantsOf(user.id.clone());
-        self.keep_password(vec![Change::PutUser(user), grants]).await
+        Ok(self.keep_password(vec![Change::PutUser(user), grants, record]).await?)
+    }
+
+    /// A right password that has expired, or that an administrator set for one use, proves nothing: another must take its
+    /// place. Told only to who knows it. It was no guess, so it does not count as one.
+    pub(super) async fn due(
+        self,
+        mut judgement: Judgement,
+        user: Option<&User>,
+        counter: &str,
+    ) -> Result<Judgement, Failure> {
+        let Some(user) = user.filter(|_| judgement.passed) else { return Ok(judgement) };
+        let remembered = self.remembered(user).await?;
+        let days = i64::from(self.tenant.tenant.settings.password.expires_days);
+        let cause = if remembered.must_change() {
+            Cause::PasswordMustChange
+        } else if days > 0 && self.app.world.now() >= remembered.since(user).saturating_add(days * 86_400) {
+            Cause::PasswordExpired
+        } else {
+            return Ok(judgement);
+        };
+        judgement.passed = false;
+        judgement.cause = cause;
+        let key = super::driver::counter_key(engine::FactorKind::Password, counter);
+        judgement.changes.push(Change::ClearAttempts { key });
+        Ok(judgement)
     }
 
     async fn hashed(self, password: Secret<String>) -> Result<String, Failure> {
@@ -59,19 +148,5 @@ impl SignIns<'_> {
             Err(CommitError::Refused { .. }) => Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into())),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_long_enough_and_not_the_name() {
-        assert!(is_usable("correct-horse", "scott"));
-        assert!(!is_usable("short", "scott"));
-        assert!(!is_usable("Administrator", "administrator"));
-        assert!(!is_usable(&"x".repeat(2000), "scott"));
-        assert!(!is_usable("with\0inside-it", "scott"));
     }
 }

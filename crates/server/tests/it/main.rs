@@ -14,6 +14,7 @@ mod door_alone;
 mod door_enrol;
 mod door_wire;
 mod hosted;
+mod factors_passwords;
 mod password_grant;
 mod races;
 mod refusals;

@@ -282,8 +282,8 @@ fn each_mistake_has_its_place_and_its_remedy() {
                  ten",
                 "t.toml:24:17: tenant[0].users[1].password_hash: both `password` and `password_hash` are given; keep one \
                  of them",
-                "t.toml:24:17: tenant[0].users[1].password_hash: not a password hash we can verify; give an Argon2 hash \
-                 in PHC form (`$argon2id$v=19$…`)",
+                "t.toml:24:17: tenant[0].users[1].password_hash: not a password hash we can verify; give a hash of \
+                 Argon2, scrypt or PBKDF2 in PHC form (`$argon2id$v=19$…`), of bcrypt (`$2b$…`), or `{SSHA512}…`",
                 "t.toml:25:10: tenant[0].users[1].active: text where `true` or `false` is wanted",
             ],
         ),

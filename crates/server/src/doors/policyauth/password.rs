@@ -16,7 +16,9 @@ use crate::call::{Call, Path};
 use crate::fault::Fault;
 use crate::reply;
 use crate::secret::Secret;
-use crate::signin::{Asker, Failure, SignIns, Submission, passwords};
+use crate::signin::factors::Cause;
+use crate::signin::passwords::{NotChanged, Unfit};
+use crate::signin::{Failure, SignIns, Submission};
 
 /// `GET /v1.0/authnmethods/password`: the identity sources.
 pub async fn sources(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
@@ -68,6 +70,7 @@ pub async fn verify(State(app): State<App>, Path(id): Path<String>, call: Call) 
 /// Locked, switched off and unknown all look like a wrong password here.
 fn refuse(call: &Call, failure: Failure) -> Refusal {
     match failure {
+        Failure::Wrong(Cause::PasswordExpired | Cause::PasswordMustChange) => Refusal::PasswordDue,
         Failure::Wrong(_) => Refusal::WrongPassword,
         other => Refusal::of(other, call.tenant.tenant.settings.otp_failure_status),
     }
@@ -79,27 +82,34 @@ pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) 
     caller.reach(&["authn"], &["authnAnyUser", "resetPasswordAnyUser", "updateAnyUser"])?;
     // Nobody changes a password halfway into a sign-in.
     let Caller::Token { client, token, .. } = caller else { return Err(Refusal::Forbidden) };
-    let asker = Asker { client: client.id.clone(), person: token.subject };
+    let actor = client.id.clone();
     let source = source(&call, &id)?;
     let body = wire::body(&call)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let (Some(username), Some(old), Some(new)) = (text("username"), text("oldPassword"), text("newPassword")) else {
         return Err(Refusal::Malformed("The members username, oldPassword and newPassword are required."));
     };
-    if old == new || !passwords::is_usable(new, username) {
-        return Err(Refusal::Unusable(UNFIT));
-    }
     let sign_ins = SignIns { app: &app, tenant: &call.tenant };
-    let submission = Submission::Password { source: &source.id, username, password: Secret::from(old) };
-    let checked = sign_ins.submit_alone(&asker, submission).await.map_err(|failure| refuse(&call, failure))?;
-    let user = checked.user.ok_or_else(|| Fault::stored("a password was proved for nobody"))?;
-    sign_ins.replace_password(&user.id, Secret::from(new)).await.map_err(|failure| refuse(&call, failure))?;
-    tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, "password changed");
+    let (old, new) = (Secret::from(old), Secret::from(new));
+    let changed = sign_ins.change_password(token.subject.as_ref(), &source.id, username, old, new).await;
+    let user = changed.map_err(|not| unchanged(&call, not))?;
+    tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, %actor, "password changed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
-const UNFIT: &str =
-    "The new password must have at least 8 characters and differ from the old one and from the user name.";
+fn unchanged(call: &Call, not: NotChanged) -> Refusal {
+    match not {
+        NotChanged::Failure(failure) => refuse(call, failure),
+        NotChanged::Unfit(unfit) => Refusal::UnfitPassword(match unfit {
+            Unfit::TooShort => "The new password is too short.",
+            Unfit::TooLong => "The new password is too long or holds a character that cannot be used.",
+            Unfit::IsName => "The new password must differ from the user name.",
+            Unfit::TooWeak => "The new password is too easy to guess.",
+            Unfit::Breached => "The new password is on a list of leaked passwords.",
+            Unfit::UsedBefore => "The new password must differ from the old one and from those before it.",
+        }),
+    }
+}
 
 /// `POST /v1.0/authnmethods/password/{source}/reset`: a new password, set by an administrator.
 pub async fn reset(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
@@ -111,13 +121,10 @@ pub async fn reset(State(app): State<App>, Path(id): Path<String>, call: Call) -
     let (Some(username), Some(new)) = (text("username"), text("newPassword")) else {
         return Err(Refusal::Malformed("The members username and newPassword are required."));
     };
-    if !passwords::is_usable(new, username) {
-        return Err(Refusal::Unusable(UNFIT));
-    }
     let sign_ins = SignIns { app: &app, tenant: &call.tenant };
     let user = sign_ins.by_login(&source.id, username).await?.ok_or(Refusal::NotFound)?;
     let id = user.id.clone();
-    sign_ins.reset_password(user, Secret::from(new)).await.map_err(|failure| refuse(&call, failure))?;
+    sign_ins.reset_password(user, Secret::from(new), false).await.map_err(|not| unchanged(&call, not))?;
     tracing::info!(tenant = %call.tenant.tenant.id, user = %id, %actor, "password reset");
     let body = json!({ "messageId": "CSIAH0324I", "messageDescription": "The password was reset." });
     Ok(reply::json(StatusCode::OK, &body))

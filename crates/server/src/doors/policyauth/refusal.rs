@@ -27,6 +27,10 @@ pub enum Refusal {
     Malformed(&'static str),
     /// The password is wrong, or nobody has this name.
     WrongPassword,
+    /// The password is right, but another must take its place first.
+    PasswordDue,
+    /// A new password will not do.
+    UnfitPassword(&'static str),
     /// The code or ceremony was not accepted.
     NotAccepted {
         /// The tenant's status for it.
@@ -78,6 +82,10 @@ impl IntoResponse for Refusal {
             Self::WrongPassword => {
                 (StatusCode::BAD_REQUEST, "CSIBH0044E", "The user name or the password is not correct.")
             }
+            Self::PasswordDue => {
+                (StatusCode::BAD_REQUEST, "CSIAH0321E", "The password has expired. Set another one first.")
+            }
+            Self::UnfitPassword(what) => (StatusCode::BAD_REQUEST, "CSIBN9999E", *what),
             Self::NotAccepted { status } => (
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST),
                 "CSIBN0021E",
@@ -195,6 +203,7 @@ impl Refusal {
     fn wrong(cause: Cause, status: u16) -> Self {
         match cause {
             Cause::WrongPassword => Self::WrongPassword,
+            Cause::PasswordExpired | Cause::PasswordMustChange => Self::PasswordDue,
             Cause::Expired => Self::TooLate,
             Cause::NotPending => Self::NoVerification,
             Cause::Right

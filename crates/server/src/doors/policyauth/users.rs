@@ -38,6 +38,9 @@ pub async fn authentication(State(app): State<App>, call: Call) -> Response {
         Err(Refusal::WrongPassword) => {
             error(StatusCode::BAD_REQUEST, "CSIAI0160E The user name or the password is not correct.", "INVALID_CREDS")
         }
+        Err(Refusal::PasswordDue) => {
+            error(StatusCode::BAD_REQUEST, "CSIAI0161E The password has expired.", "PWD_EXPIRED")
+        }
         Err(other) => other.into_response(),
     }
 }
@@ -66,6 +69,7 @@ async fn verify(app: &App, call: &Call) -> Result<Response, Refusal> {
             "CSIAI0160E Too many wrong passwords. Try again later.",
             "LOCKED_PWD_FAILURES",
         )),
+        Err(Failure::Wrong(Cause::PasswordExpired | Cause::PasswordMustChange)) => Err(Refusal::PasswordDue),
         Err(Failure::Wrong(_)) => Err(Refusal::WrongPassword),
         Err(failure) => Err(Refusal::of(failure, call.tenant.tenant.settings.otp_failure_status)),
     }

@@ -97,7 +97,20 @@ impl SignIns<'_> {
             Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
         }
         let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
+        let judgement = self.still_good(judgement, &looked_up).await?;
         self.conclude(flow, judgement, looked_up.user, &looked_up.counter).await
+    }
+
+    /// A right password may have become too old to prove anything.
+    pub(in crate::signin) async fn still_good(
+        self,
+        judgement: Judgement,
+        looked_up: &LookedUp,
+    ) -> Result<Judgement, Failure> {
+        match looked_up.kind {
+            engine::FactorKind::Password => self.due(judgement, looked_up.user.as_ref(), &looked_up.counter).await,
+            _ => Ok(judgement),
+        }
     }
 
     /// Commits the verdict with what the check wants to have written.

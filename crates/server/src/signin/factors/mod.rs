@@ -69,6 +69,10 @@ pub enum Cause {
     Resting,
     /// The password is wrong, or nobody has this login.
     WrongPassword,
+    /// The password is right but too old: another must take its place.
+    PasswordExpired,
+    /// The password is right but was set for one use: another must take its place.
+    PasswordMustChange,
     /// The account may not sign in. Never shown as such without policy's leave.
     Inactive,
     /// The code is wrong; another try is left.

@@ -147,11 +147,11 @@ fn password(section: &mut Section<'_>) -> Option<PasswordPart> {
         report.add(place, "both `password` and `password_hash` are given", "keep one of them");
     }
     if let Some((hash, place)) = hash {
-        if !(hash.starts_with("$argon2") && argon2::PasswordHash::new(hash).is_ok()) {
+        if !crate::hashing::Hashing::can_verify(hash) {
             report.add(
                 &place,
                 "not a password hash we can verify",
-                "give an Argon2 hash in PHC form (`$argon2id$v=19$…`)",
+                "give a hash of Argon2, scrypt or PBKDF2 in PHC form (`$argon2id$v=19$…`), of bcrypt (`$2b$…`), or `{SSHA512}…`",
             );
             return None;
         }
