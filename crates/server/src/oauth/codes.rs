@@ -36,6 +36,8 @@ pub struct Authorized {
     pub redirect_uri: Option<String>,
     /// The proof key.
     pub challenge: Option<Challenge>,
+    /// When it was given.
+    pub given: Seconds,
     /// Tokens left with the code: there is a grant already.
     pub front: bool,
     /// What is granted. The claims of the person are read when it is redeemed.

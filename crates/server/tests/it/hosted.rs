@@ -269,7 +269,7 @@ fn a_dialogue_goes_on_at_any_node_on_either_database() {
         let code = totp(TOTP_SECRET, server.world.now());
         let back = there.submit(&page, &[("code", &code)]).await;
         amr(&server, "vault", &back).await;
-        there.at(&server).silently("web", &[]).await.landed(CALLBACK)["code"].clone();
+        assert!(there.at(&server).silently("web", &[]).await.landed(CALLBACK).contains_key("code"));
     });
 }
 

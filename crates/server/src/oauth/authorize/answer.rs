@@ -139,6 +139,7 @@ impl Visit<'_> {
                 session: outcome.session.clone(),
                 redirect_uri: request.target.redirect_uri_to_repeat().map(str::to_owned),
                 challenge: request.challenge.clone(),
+                given: now,
                 front: kind.token,
                 detail: detail.clone(),
             };

@@ -33,7 +33,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     pkce::check_verifier(authorized.challenge.as_ref(), form.one("code_verifier")?)?;
     let user = person::usable(app, call, client, &authorized.subject).await?;
     let proved = authorized.detail.auth_time.unwrap_or(0);
-    if user.not_before > proved || client.not_before > proved {
+    if user.not_before > proved || client.not_before > authorized.given {
         return Err(unusable());
     }
     match redeem(request, *authorized, &user, spend).await {
