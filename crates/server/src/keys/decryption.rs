@@ -49,19 +49,6 @@ impl Decrypter {
     }
 }
 
-/// New keys for those kinds that nothing could be encrypted to.
-pub fn missing_decryption(
-    records: &[KeyRecord],
-    master: &MasterKey,
-    tenant: &TenantId,
-    now: Seconds,
-) -> Result<Vec<KeyRecord>, KeyError> {
-    let lacking = |kind: &SigningAlg| {
-        !records.iter().any(|record| record.decrypts && record.alg == *kind && record.signs_until.is_none())
-    };
-    KINDS.into_iter().filter(lacking).map(|kind| generate(master, tenant, kind, now)).collect()
-}
-
 /// Replaces the keys others encrypt to: the new ones are published at once, those before them open what was encrypted to them for
 /// `overlap.ahead` and `overlap.tail` more.
 pub fn rotate_decryption(
@@ -83,25 +70,43 @@ pub fn rotate_decryption(
         }
     }
     for kind in KINDS {
-        rotation.put.push(generate(master, tenant, kind, now)?);
+        rotation.put.push(generate_decryption(master, tenant, kind, now)?);
     }
     Ok(rotation)
 }
 
-fn generate(master: &MasterKey, tenant: &TenantId, kind: SigningAlg, now: Seconds) -> Result<KeyRecord, KeyError> {
+/// A new key of this kind (RSA or P-256) for others to encrypt to.
+pub fn generate_decryption(
+    master: &MasterKey,
+    tenant: &TenantId,
+    kind: SigningAlg,
+    now: Seconds,
+) -> Result<KeyRecord, KeyError> {
     let (pkcs8, derived) = Signer::make(kind)?;
-    let kid = format!("enc-{derived}");
-    let sealed = master.seal(&purpose(tenant, &kid), &pkcs8);
-    Ok(KeyRecord {
-        kid,
+    import_decryption(master, tenant, kind, &format!("enc-{derived}"), &pkcs8, now)
+}
+
+/// A private key made elsewhere (PKCS#8, DER) for others to encrypt to.
+pub fn import_decryption(
+    master: &MasterKey,
+    tenant: &TenantId,
+    kind: SigningAlg,
+    kid: &str,
+    pkcs8: &[u8],
+    now: Seconds,
+) -> Result<KeyRecord, KeyError> {
+    let record = KeyRecord {
+        kid: kid.to_owned(),
         alg: kind,
         decrypts: true,
-        sealed,
+        sealed: master.seal(&purpose(tenant, kid), pkcs8),
         created: now,
         signs_from: now,
         signs_until: None,
         published_until: None,
-    })
+    };
+    Decrypter::parse(&record, pkcs8)?;
+    Ok(record)
 }
 
 #[cfg(test)]
@@ -116,6 +121,10 @@ mod tests {
         TenantId::from("demo")
     }
 
+    fn both(master: &MasterKey) -> Vec<KeyRecord> {
+        KINDS.map(|kind| generate_decryption(master, &tenant(), kind, 100).unwrap()).into()
+    }
+
     fn encrypt(ring: &KeyRing, alg: KeyAlg, now: Seconds) -> String {
         let set = JwkSet::parse(&ring.jwks(now).document).unwrap();
         let key = set.encryption_key(alg).unwrap();
@@ -125,8 +134,7 @@ mod tests {
     #[tokio::test]
     async fn k_6_what_is_encrypted_to_the_published_key_opens_and_signing_keys_are_others() {
         let master = MasterKey::generate();
-        let mut records = missing_decryption(&[], &master, &tenant(), 100).unwrap();
-        assert!(missing_decryption(&records, &master, &tenant(), 100).unwrap().is_empty());
+        let mut records = both(&master);
         records.extend(super::super::missing(&records, &master, &tenant(), &[SigningAlg::Rs256], 100).unwrap());
         let ring = KeyRing::open(&records, &master, &tenant()).unwrap();
         for alg in KeyAlg::ALL {
@@ -143,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn after_a_rotation_the_old_key_opens_for_a_while_but_is_published_no_longer() {
         let master = MasterKey::generate();
-        let mut records = missing_decryption(&[], &master, &tenant(), 100).unwrap();
+        let mut records = both(&master);
         let ring = KeyRing::open(&records, &master, &tenant()).unwrap();
         let old = encrypt(&ring, KeyAlg::EcdhEs, 100);
         let plan = rotate_decryption(&records, &master, &tenant(), 200, Overlap { ahead: 10, tail: 20 }).unwrap();

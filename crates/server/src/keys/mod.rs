@@ -9,7 +9,7 @@ mod rotation;
 mod sealing;
 mod signer;
 
-pub use decryption::{missing_decryption, rotate_decryption};
+pub use decryption::{generate_decryption, import_decryption, rotate_decryption};
 pub use ring::{Jwks, KeyRing, Sign};
 pub use rotation::{Overlap, Rotation, generate, import, missing, rotate};
 pub use sealing::MasterKey;

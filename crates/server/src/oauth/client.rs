@@ -96,6 +96,10 @@ async fn by_assertion(app: &App, call: &Call, sent: Option<String>, jwt: &str) -
     if client.auth_method != ClientAuthMethod::PrivateKeyJwt {
         return Err(refuse());
     }
+    // The algorithm it registered, where it registered one, is the only one (OpenID Connect Registration §2).
+    if client.token_endpoint_auth_signing_alg.as_ref().is_some_and(|alg| alg.parse() != Ok(peeked.alg)) {
+        return Err(refuse());
+    }
     let keys = keys_of_client(app, &client).await.map_err(|_| refuse())?;
     let claims =
         protocol::jwt::verify_peeked(peeked, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?.claims;

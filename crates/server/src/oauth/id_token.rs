@@ -46,7 +46,7 @@ pub struct IdTokenOf<'a> {
 pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
     let IdTokenOf { app, tenant, client, detail, .. } = of;
     let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);
-    let acr = detail.acr.clone().or_else(|| detail.policy.map(super::acr));
+    let acr = acr_of(detail);
     let sub = subject(&app.master, &tenant.tenant.id, client, of.user);
     let wanted = claims::Wanted {
         scope: &detail.scope,
@@ -83,6 +83,11 @@ pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
         Some(encryption) => encrypt(app, client, encryption, signed.as_bytes(), Some("JWT")).await,
         None => Ok(signed),
     }
+}
+
+/// The `acr` of a grant: what was asked for and met, else that of the policy that was.
+pub fn acr_of(detail: &GrantDetail) -> Option<String> {
+    detail.acr.clone().or_else(|| detail.policy.map(super::acr))
 }
 
 /// Encrypts to a client, by the `alg` and `enc` it registered.

@@ -6,13 +6,15 @@ use axum::response::Response;
 use protocol::claims::{self, Introspection, True};
 use protocol::client_auth::read_presented;
 use protocol::oauth_error::Rejection;
-use protocol::records::{Client, ClientAuthMethod, ClientId, Grant, IntrospectScope, Seconds, Token, User};
+use protocol::records::{Client, ClientAuthMethod, ClientId, Grant, IntrospectScope, Seconds, Token, User, UserId};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::client;
+use super::id_token::acr_of;
 use super::refresh;
 use super::refused::Refused;
+use super::subject::subject as subject_of;
 use crate::app::App;
 use crate::call::Call;
 use crate::keys::Typ;
@@ -53,7 +55,7 @@ async fn answer(app: &App, call: &Call) -> Result<Option<Response>, Refused> {
         };
     }
     if let Some(grant) = refresh_token(app, call, token).await? {
-        return Ok(may_see(&caller, &grant.client, &[]).then(|| describe_refresh(&grant)));
+        return Ok(may_see(&caller, &grant.client, &[]).then(|| describe_refresh(app, call, &grant)));
     }
     let flow = (SignIns { app, tenant: &call.tenant }).by_handle(token).await?;
     let open = flow.filter(|flow| !matches!(flow.stored.state.stage, engine::Stage::Closed(_)));
@@ -99,7 +101,25 @@ async fn jwt(app: &App, call: &Call, token: &str, now: Seconds) -> Result<Option
     let Some(row) = row_of(&claims) else { return Ok(None) };
     let jti = claims.get("jti").and_then(Value::as_str).unwrap_or_default();
     let dead = app.store.jwt_revoked(&call.tenant.tenant.id, jti, &row.grant, row.issued).await?;
-    Ok((!dead).then_some(row))
+    if dead {
+        return Ok(None);
+    }
+    // A pairwise name cannot be turned back: the grant knows whose it is.
+    let pairwise = row.subject.is_some() && client::find(call, row.client.as_str()).is_some_and(|client| client.pairwise);
+    if !pairwise {
+        return Ok(Some(row));
+    }
+    let grant = app.store.grant(&call.tenant.tenant.id, &row.grant).await?;
+    Ok(grant.map(|grant| Token { subject: grant.subject, ..row }))
+}
+
+/// What the subject of a client's token is called towards that client; the client itself where there is no person.
+fn name_of(app: &App, call: &Call, client: &ClientId, subject: Option<&UserId>) -> String {
+    match (subject, call.tenant.clients.get(client)) {
+        (None, _) => client.0.clone(),
+        (Some(user), Some(client)) => subject_of(&app.master, &call.tenant.tenant.id, client, user),
+        (Some(user), None) => user.0.clone(),
+    }
 }
 
 fn row_of(claims: &Map<String, Value>) -> Option<Token> {
@@ -145,13 +165,17 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
         None => None,
     };
     let detail = grant.as_ref().map(|grant| &grant.detail);
-    let acr = detail.and_then(|detail| detail.policy).map(super::acr);
+    let acr = detail.and_then(acr_of);
     let client = call.tenant.clients.get(&row.client);
     let entitlements: Vec<&str> =
         client.map(|client| client.entitlements.iter().map(String::as_str).collect()).unwrap_or_default();
     let mut person = detail.map(|detail| claims::select_introspected(&detail.claims)).unwrap_or_default();
     if let Some(act) = detail.and_then(|detail| detail.act.clone()) {
         person.insert("act".to_owned(), act);
+    }
+    let sub = name_of(app, call, &row.client, row.subject.as_ref());
+    if client.is_some_and(|client| client.pairwise) {
+        claims::hide_subject(&mut person, &sub);
     }
     let aud = if row.detail.audience.is_empty() {
         vec![row.client.as_str()]
@@ -169,7 +193,7 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
             iat: row.issued,
             grant_type: &row.detail.grant_type,
             grant_id: row.grant.as_str(),
-            sub: row.subject.as_ref().map_or(row.client.as_str(), |subject| subject.as_str()),
+            sub: &sub,
             aud,
             iss: &row.detail.issuer,
             person,
@@ -182,7 +206,7 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
     ))
 }
 
-fn describe_refresh(grant: &Grant) -> Response {
+fn describe_refresh(app: &App, call: &Call, grant: &Grant) -> Response {
     reply::json(
         StatusCode::OK,
         &Introspection {
@@ -194,7 +218,7 @@ fn describe_refresh(grant: &Grant) -> Response {
             iat: grant.rotated_at,
             grant_type: &grant.detail.grant_type,
             grant_id: grant.id.as_str(),
-            sub: grant.subject.as_ref().map_or(grant.client.as_str(), |subject| subject.as_str()),
+            sub: &name_of(app, call, &grant.client, grant.subject.as_ref()),
             aud: vec![grant.client.as_str()],
             iss: &grant.detail.issuer,
             person: serde_json::Map::new(),

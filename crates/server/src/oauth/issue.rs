@@ -6,9 +6,10 @@ use protocol::claims;
 use protocol::records::{AccessTokenFormat, Grant, GrantDetail, GrantId, Seconds, Token, TokenDetail, User};
 use store::{Change, CommitError};
 
-use super::id_token::{IdTokenOf, id_token};
+use super::id_token::{IdTokenOf, acr_of, id_token};
 use super::refresh;
 use super::refused::Refused;
+use super::subject::subject;
 use super::token::{TokenRequest, Tokens};
 use crate::keys::{Sign, Typ};
 use crate::tokens;
@@ -210,11 +211,14 @@ async fn access(
         }
         AccessTokenFormat::Jwt => {
             let jti = tokens::hex(&tokens::digest(&token).0[..16]);
-            let subject = owner.user.map_or(client.id.as_str(), |user| user.id.as_str());
-            let acr = detail.policy.map(super::acr);
+            let sub = match owner.user {
+                Some(user) => subject(&request.app.master, &tenant.tenant.id, client, &user.id),
+                None => client.id.0.clone(),
+            };
+            let acr = acr_of(detail);
             let claims = claims::AccessToken {
                 iss: &detail.issuer,
-                sub: subject,
+                sub: &sub,
                 aud: if audience.is_empty() {
                     vec![client.id.as_str()]
                 } else {

@@ -174,11 +174,13 @@ pub struct PasskeyPart {
     pub backup_eligible: bool,
 }
 
-/// A signing key to hold.
+/// A key to hold: it signs, or others encrypt to it.
 #[derive(Debug)]
 pub struct KeyPart {
-    /// What it signs with.
+    /// What it signs with. Of a key that decrypts, RSA (RS256) or P-256 (ES256).
     pub alg: SigningAlg,
+    /// Whether it decrypts, and never signs.
+    pub decrypts: bool,
     /// Its name; chosen by the server where absent. Always there with a key from a file.
     pub kid: Option<String>,
     /// The private key (PKCS#8, DER); made by the server where absent.

@@ -1,6 +1,6 @@
 //! The tenant itself, its sources, groups, relying parties, policies and keys.
 
-use protocol::records::{Managed, PolicyRecord, Tenant};
+use protocol::records::{KeyRecord, Managed, PolicyRecord, Tenant};
 use serde_json::Value;
 use store::{DirectoryChange, TenantRows};
 
@@ -182,12 +182,19 @@ pub(super) fn keys(
 ) -> Result<(), ApplyError> {
     let now = bench.world.now();
     let tenant = plan.tenant.clone();
-    for KeyPart { alg, kid, pkcs8 } in &part.keys {
+    for KeyPart { alg, decrypts, kid, pkcs8 } in &part.keys {
         let known = |kid: &str| stored.keys.iter().any(|record| record.kid == kid);
-        if stored.keys.iter().any(|record| record.alg == *alg && !record.decrypts && record.signs_until.is_none()) {
+        let lasts = |record: &KeyRecord| {
+            record.alg == *alg && record.decrypts == *decrypts && record.signs_until.is_none()
+        };
+        if stored.keys.iter().any(lasts) {
             continue;
         }
         let made = match (kid, pkcs8) {
+            (Some(kid), Some(pkcs8)) if *decrypts => {
+                keys::import_decryption(bench.master, &tenant, *alg, kid, pkcs8.expose(), now).map(|key| vec![key])
+            }
+            _ if *decrypts => keys::generate_decryption(bench.master, &tenant, *alg, now).map(|key| vec![key]),
             (Some(kid), _) if known(kid) => keys::missing(&stored.keys, bench.master, &tenant, &[*alg], now),
             (Some(kid), Some(pkcs8)) => {
                 keys::import(bench.master, &tenant, *alg, kid, pkcs8.expose(), now).map(|key| vec![key])
@@ -199,10 +206,6 @@ pub(super) fn keys(
         for key in made {
             plan.step(format!("key `{}` added", key.kid), DirectoryChange::PutKey(key));
         }
-    }
-    let made = keys::missing_decryption(&stored.keys, bench.master, &tenant, now);
-    for key in made.map_err(|source| ApplyError::Key { tenant: tenant.clone(), source })? {
-        plan.step(format!("key `{}` added", key.kid), DirectoryChange::PutKey(key));
     }
     Ok(())
 }

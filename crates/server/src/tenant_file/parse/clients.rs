@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::records::{AccessTokenFormat, Client, ClientAuthMethod, ClientId, ClientKeys, TrustedIssuer};
 use serde_json::{Value, json};
 
-use super::{Names, Words, unique, words};
+use super::{Names, Words, provider, unique, words};
 use crate::secret::Secret;
 use crate::tenant_file::fields;
 use crate::tenant_file::problem::{Place, Report};
@@ -70,6 +70,7 @@ pub(super) fn clients(tenant: &mut Section<'_>, names: &Names) -> Vec<(ClientPar
         client.trusted_issuers = trusted_issuers;
         lists.check(&client, report, &place);
         check_authentication(&client, has_secret, has_keys, report, &place);
+        provider::check(&client, report, &place);
         if let Some((id, _)) = id {
             client.id = ClientId::from(id);
             clients.push((ClientPart { client, secret }, place));
@@ -88,7 +89,7 @@ pub(super) fn check_algorithms(clients: &[(ClientPart, Place)], keys: &[KeyPart]
             ("userinfo_alg", client.userinfo_alg),
         ];
         for (field, alg) in needed {
-            if let Some(alg) = alg.filter(|alg| !keys.iter().any(|key| key.alg == *alg)) {
+            if let Some(alg) = alg.filter(|alg| !keys.iter().any(|key| key.alg == *alg && !key.decrypts)) {
                 let name = serde_json::to_value(alg).unwrap_or_default();
                 let message = format!("the tenant holds no key for {name}");
                 let fix = format!("add `[[tenant.keys]]` with `alg = {name}`, or set another algorithm");

@@ -1,4 +1,4 @@
-//! Signing keys a tenant is to hold.
+//! Keys a tenant is to hold.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,13 +13,16 @@ use crate::tenant_file::problem::Place;
 use crate::tenant_file::reader::Section;
 
 const ALL: [SigningAlg; 4] = [SigningAlg::Rs256, SigningAlg::Es256, SigningAlg::EdDsa, SigningAlg::Ps256];
+/// The kinds of key that others encrypt to. There is one of each, whatever signs.
+const DECRYPTING: [SigningAlg; 2] = [SigningAlg::Rs256, SigningAlg::Es256];
 /// Largest file a private key is read from.
 const LARGEST: u64 = 64 * 1024;
 
 /// `[[tenant.keys]]`; one key of each algorithm where the section is absent.
 pub(super) fn keys(tenant: &mut Section<'_>, file: &Path) -> Vec<KeyPart> {
     let Some(item) = tenant.take("keys") else {
-        return ALL.map(|alg| KeyPart { alg, kid: None, pkcs8: None }).into();
+        let signing = ALL.map(|alg| KeyPart { alg, decrypts: false, kid: None, pkcs8: None });
+        return signing.into_iter().chain(decrypting()).collect();
     };
     let (mut kids, mut keys) = (HashMap::new(), Vec::new());
     let report = tenant.report;
@@ -53,14 +56,19 @@ pub(super) fn keys(tenant: &mut Section<'_>, file: &Path) -> Vec<KeyPart> {
                 report.add(&place, "a second key of this algorithm", fix);
             }
             let kid = kid.map(|(kid, _)| kid.to_owned());
-            keys.push(KeyPart { alg, kid, pkcs8: pkcs8.flatten() });
+            keys.push(KeyPart { alg, decrypts: false, kid, pkcs8: pkcs8.flatten() });
         }
     }
     if !keys.iter().any(|key| key.alg == SigningAlg::Rs256) {
         let fix = "add a key with `alg = \"RS256\"`, or leave `keys` out to have one of each algorithm";
         report.add(&item.place, "no key signs with RS256, as the assertions of factors must be", fix);
     }
+    keys.extend(decrypting());
     keys
+}
+
+fn decrypting() -> impl Iterator<Item = KeyPart> {
+    DECRYPTING.into_iter().map(|alg| KeyPart { alg, decrypts: true, kid: None, pkcs8: None })
 }
 
 /// A private key in PKCS#8, PEM or DER, from a file beside the tenant file.

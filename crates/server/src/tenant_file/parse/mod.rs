@@ -18,6 +18,7 @@ mod enrolments;
 mod keys;
 mod people;
 mod policies;
+mod provider;
 mod words;
 
 /// Parses all files together: tenants of one must not collide with those of another.

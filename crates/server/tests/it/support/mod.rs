@@ -205,8 +205,9 @@ fn read(text: &str) -> TenantFile {
 
 /// RSA keys take long to make: each tenant of every test has the same ones. Those of two tenants differ.
 fn lend_key(tenant: usize, part: &mut KeyPart) {
-    static KEYS: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
+    static KEYS: OnceLock<[Vec<u8>; 6]> = OnceLock::new();
     let (kid, which) = match part.alg {
+        SigningAlg::Rs256 if part.decrypts => ("enc-rsa", 2),
         SigningAlg::Rs256 => ("server", 0),
         SigningAlg::Ps256 => ("ps", 1),
         SigningAlg::Es256 | SigningAlg::EdDsa => return,
@@ -218,7 +219,7 @@ fn lend_key(tenant: usize, part: &mut KeyPart) {
         })
     });
     part.kid = Some(kid.to_owned());
-    part.pkcs8 = Some(Secret::new(keys[tenant * 2 + which].clone()));
+    part.pkcs8 = Some(Secret::new(keys[tenant * 3 + which].clone()));
 }
 
 /// A server in process.
