@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use countersign::doors::{hosted, policyauth};
+use countersign::oauth::logout;
 use countersign::router::{DEV_ONLY, OPEN, PREFIXES, paths};
 use serde_json::{Value, json};
 
@@ -16,10 +17,11 @@ fn every_path() -> Vec<(String, String)> {
     let core = paths()
         .into_iter()
         .filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path))
-        .filter(|path| !hosted::PATHS.contains(path));
+        .filter(|path| !hosted::PATHS.contains(path) && *path != logout::CONFIRM);
     let mut all: Vec<String> = core.flat_map(|path| PREFIXES.map(|prefix| format!("{prefix}{path}"))).collect();
     all.extend(policyauth::PATHS.into_iter().chain(policyauth::vault::PATHS).chain(hosted::PATHS).map(str::to_owned));
     all.push("/.well-known/oauth-authorization-server/{*issuer}".to_owned());
+    all.push(logout::CONFIRM.to_owned());
     all.into_iter().map(|path| (fill(&path), path)).collect()
 }
 
