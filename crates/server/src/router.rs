@@ -28,6 +28,7 @@ pub const OPEN: &[(&str, &str)] = &[
         "who is not signed in is told so, and a stranger ends nobody's session (RP-Initiated Logout 1.0 §2)",
     ),
     ("/rplogout", "the same under its other name (vendor page §4.13)"),
+    ("/logout/confirm", "a form made for one browser, which ends that browser's own sessions"),
     ("/user_authorization", "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
 ];
