@@ -26,6 +26,7 @@ pub mod picture;
 pub mod policy_document;
 pub mod reply;
 pub mod router;
+pub mod scim;
 pub mod secret;
 pub mod signin;
 pub mod tenant_file;

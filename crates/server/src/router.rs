@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::doors::{hosted, policyauth};
 use crate::oauth::{authorize, device, discovery, introspect, logout, par, registration, revoke, token, userinfo};
-use crate::{dev, reply};
+use crate::{dev, reply, scim};
 
 /// The path families that serve the authorization server (vendor page §0.2). One implementation, four names.
 pub const PREFIXES: [&str; 4] = ["", "/v1.0/endpoint/default", "/oidc/endpoint/default", "/oauth2"];
@@ -63,7 +63,7 @@ pub fn build(app: App) -> Router {
     }
     // RFC 8414 §3.1 puts the path of the issuer behind the well-known part.
     router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
-    router = router.merge(policyauth::routes()).merge(hosted::routes());
+    router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes());
     router = router.route(logout::CONFIRM, post(logout::confirm));
     if app.dev {
         router = router.route("/dev/outbox", get(dev::outbox));
@@ -97,6 +97,8 @@ pub fn paths() -> Vec<&'static str> {
     all.extend(policyauth::PATHS);
     all.extend(policyauth::vault::PATHS);
     all.extend(hosted::PATHS);
+    all.extend(scim::PATHS);
+    all.push(scim::REST);
     all
 }
 

@@ -276,6 +276,11 @@ fn is_in_order(operator: Operator, order: Ordering) -> bool {
 pub struct SortKey(Option<Value>);
 
 impl SortKey {
+    /// The key of what is not ordered.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
     /// The key of a document: of several values the primary one, or the first.
     pub fn of(place: &Place, document: &Map<String, Value>) -> Self {
         let Some(attribute) = place.attribute else { return Self(None) };

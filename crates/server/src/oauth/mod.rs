@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod authorize;
+pub mod bearer;
 pub mod client;
 pub mod codes;
 pub mod consents;

@@ -110,6 +110,19 @@ impl SignIns<'_> {
         Ok(self.keep_password(vec![Change::PutUser(user), grants, record]).await?)
     }
 
+    /// A password that whoever keeps the directory gives to a person: judged and hashed, and what is to be written beside it in
+    /// the transaction that writes the person. `user` is the record as it is, or as it will be.
+    ///
+    /// # Errors
+    /// It will not do, too much to do, or the store failed.
+    pub async fn prepare_password(self, user: &User, to: Secret<String>) -> Result<(String, Change), NotChanged> {
+        self.judge_new(&to, &user.username, Some(user)).await?;
+        let remembered = self.remembered(user).await?;
+        let most = self.tenant.tenant.settings.password.history;
+        let record = remembered.changed(user.password.clone(), self.app.world.now(), false, most)?;
+        Ok((self.hashed(to).await?, record))
+    }
+
     /// A right password that has expired, or that an administrator set for one use, proves nothing: another must take its
     /// place. Told only to who knows it. It was no guess, so it does not count as one.
     pub(super) async fn due(

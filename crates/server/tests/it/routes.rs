@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use countersign::doors::{hosted, policyauth};
 use countersign::oauth::logout;
 use countersign::router::{DEV_ONLY, OPEN, PREFIXES, paths};
+use countersign::scim;
 use serde_json::{Value, json};
 
 use crate::support::{ACME, Ask, Reply, Setup, TOKEN, TestServer, context_for};
@@ -17,11 +18,13 @@ fn every_path() -> Vec<(String, String)> {
     let core = paths()
         .into_iter()
         .filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path))
-        .filter(|path| !hosted::PATHS.contains(path) && *path != logout::CONFIRM);
+        .filter(|path| !hosted::PATHS.contains(path) && *path != logout::CONFIRM)
+        .filter(|path| !scim::PATHS.contains(path) && *path != scim::REST);
     let mut all: Vec<String> = core.flat_map(|path| PREFIXES.map(|prefix| format!("{prefix}{path}"))).collect();
     all.extend(policyauth::PATHS.into_iter().chain(policyauth::vault::PATHS).chain(hosted::PATHS).map(str::to_owned));
     all.push("/.well-known/oauth-authorization-server/{*issuer}".to_owned());
     all.push(logout::CONFIRM.to_owned());
+    all.extend(scim::PATHS.into_iter().chain([scim::REST]).map(str::to_owned));
     all.into_iter().map(|path| (fill(&path), path)).collect()
 }
 
@@ -35,6 +38,7 @@ fn fill(path: &str) -> String {
         ("{policy}", "420017"),
         ("{revision}", "1"),
         ("{*issuer}", "oauth2"),
+        ("{*rest}", "nothing/here"),
         ("{handle}", "nobodyHasBegunThisDialogueInAnyBrowserYet"),
         ("{page}", "password"),
         ("{client}", ACME.client),

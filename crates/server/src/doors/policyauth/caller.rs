@@ -8,7 +8,7 @@ use super::perform::Performer;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::Call;
-use crate::oauth::introspect;
+use crate::oauth::bearer::{self, Bearer};
 use crate::signin::{Asker, Flow, SignIns};
 
 /// Who calls.
@@ -71,9 +71,8 @@ pub async fn authenticate(app: &App, call: &Call) -> Result<Caller, Refusal> {
         }
         return Ok(Caller::SignIn(Box::new(flow)));
     }
-    let (token, user) = introspect::access(app, call, token).await?.ok_or(Refusal::BadToken)?;
-    let client = call.tenant.clients.get(&token.client).cloned().ok_or(Refusal::BadToken)?;
-    Ok(Caller::Token { client, token: Box::new(token), user: user.map(Box::new) })
+    let Bearer { client, token, user } = bearer::find(app, call, token).await?.ok_or(Refusal::BadToken)?;
+    Ok(Caller::Token { client, token, user })
 }
 
 impl Caller {

@@ -113,7 +113,7 @@ impl Reply {
     /// The body as JSON; it must say that it is.
     #[track_caller]
     pub fn json(&self) -> Value {
-        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        assert!(["application/json", "application/scim+json"].contains(&self.header("content-type")), "{self:?}");
         serde_json::from_slice(&self.body).unwrap()
     }
 

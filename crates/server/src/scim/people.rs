@@ -1,0 +1,318 @@
+//! People as resources: found, made, replaced, changed by operations, removed. Every write is one transaction that names the
+//! version it was made from. Asks nobody who they are: the routes do.
+
+use std::sync::Arc;
+
+use protocol::records::{Source, SourceKind, User, UserId};
+use protocol::scim::person::{self, Around};
+use protocol::scim::schemas::VENDOR;
+use protocol::scim::{Operation, ScimError, ScimType, patch, read};
+use serde_json::{Map, Value};
+use store::{Change, CommitError};
+
+use super::answer::Demand;
+use super::refusal::Refusal;
+use super::shape::Shape;
+use crate::app::App;
+use crate::browser::session::CODES;
+use crate::call::Call;
+use crate::directory::TenantView;
+use crate::secret::Secret;
+use crate::signin::SignIns;
+
+type Document = Map<String, Value>;
+
+/// Writes that others overtook are made again this often.
+pub(super) const TRIES: usize = 5;
+/// What ids are made of (vendor page W3).
+const ID: (&str, usize) = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 10);
+/// The longest login name, bytes.
+const LONGEST_NAME: usize = 256;
+/// Sessions of browsers, by person.
+const SESSIONS: &str = "session";
+
+/// A person with the version of the record.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The person.
+    pub user: User,
+    /// The version.
+    pub version: i64,
+}
+
+/// The people of a tenant in one shape.
+#[derive(Clone)]
+pub struct People<'a> {
+    app: &'a App,
+    /// The tenant as it is now, not as it was when the request came.
+    tenant: Arc<TenantView>,
+    shape: Shape,
+    base: String,
+}
+
+/// A new id for a person or a group.
+pub(super) fn new_id(app: &App) -> String {
+    app.world.digits(ID.0, ID.1)
+}
+
+impl<'a> People<'a> {
+    /// The people of the tenant called, in the shape that was asked for.
+    pub fn of(app: &'a App, call: &Call) -> Self {
+        let tenant = app.directories.current().tenant(&call.tenant.tenant.id).cloned();
+        let shape = Shape::of(call);
+        let base = format!("{}{}", call.base, shape.base());
+        Self { app, tenant: tenant.unwrap_or_else(|| Arc::clone(&call.tenant)), shape, base }
+    }
+
+    /// The document of a person.
+    pub fn document(&self, user: &User, version: i64) -> Document {
+        let groups: Vec<(&str, &str)> = user
+            .groups
+            .iter()
+            .filter_map(|id| self.tenant.groups.get(id))
+            .map(|group| (group.id.as_str(), group.name.as_str()))
+            .collect();
+        let source = self.tenant.sources.iter().find(|source| source.id == user.source);
+        let around = Around {
+            model: self.shape.user(),
+            base: &self.base,
+            kind: "User",
+            groups: &groups,
+            realm: source.map(|source| source.realm.as_str()).unwrap_or_default(),
+            source: source.map_or(SourceKind::CloudDirectory, |source| source.kind),
+            version,
+        };
+        person::document(user, &around)
+    }
+
+    /// A person.
+    ///
+    /// # Errors
+    /// There is none of this id, or the store failed.
+    pub async fn find(&self, id: &str) -> Result<Changed, Refusal> {
+        let found = self.app.store.person(&self.tenant.tenant.id, &UserId::from(id)).await?;
+        found.map(|(user, version)| Changed { user, version }).ok_or(Refusal::NotFound)
+    }
+
+    /// Makes a person.
+    ///
+    /// # Errors
+    /// The resource is not acceptable, the login name is taken, too much to do, or the store failed.
+    pub async fn create(&self, sent: &Document) -> Result<Changed, Refusal> {
+        let mut document = read::resource(self.shape.user(), sent)?;
+        let password = take_password(&mut document);
+        let source = self.source(&document)?;
+        if source.kind == SourceKind::Federated && password.is_some() {
+            return Err(Refusal::value("people of a federated source have no password here"));
+        }
+        let now = self.app.world.now();
+        let mut user = User {
+            id: UserId(new_id(self.app)),
+            source: source.id.clone(),
+            username: username(&document)?,
+            active: document.get("active").and_then(Value::as_bool).unwrap_or(true),
+            password: None,
+            groups: Default::default(),
+            attributes: person::attributes(self.shape.user(), &document, &Default::default())?,
+            not_before: 0,
+            created: now,
+            updated: now,
+        };
+        self.refuse_taken(source, &user.username, None).await?;
+        let mut beside = None;
+        if let Some(password) = password {
+            let (hash, record) = self.sign_ins().prepare_password(&user, password).await?;
+            user.password = Some(hash);
+            beside = Some(record);
+        }
+        let mut changes = vec![Change::AddUser(user.clone())];
+        changes.extend(beside);
+        if self.commit(changes).await?.is_none() {
+            return Ok(Changed { user, version: 1 });
+        }
+        self.refuse_taken(source, &user.username, None).await?;
+        Err(Refusal::Overtaken)
+    }
+
+    fn sign_ins(&self) -> SignIns<'_> {
+        SignIns { app: self.app, tenant: &self.tenant }
+    }
+
+    /// Replaces a person's attributes.
+    ///
+    /// # Errors
+    /// As [`People::create`]; there is no such person, or of another version than demanded.
+    pub async fn replace(&self, id: &str, sent: &Document, demand: Demand<'_>) -> Result<Changed, Refusal> {
+        let wanted = read::resource(self.shape.user(), sent)?;
+        self.edit(id, demand, |before| {
+            let mut after = wanted.clone();
+            // What the client does not know of it does not clear.
+            if let (None, Some(kept)) = (after.get(VENDOR), before.get(VENDOR)) {
+                after.insert(VENDOR.to_owned(), kept.clone());
+            }
+            after.entry("active").or_insert(Value::Bool(true));
+            Ok(after)
+        })
+        .await
+    }
+
+    /// Changes a person by operations.
+    ///
+    /// # Errors
+    /// As [`People::replace`], and an operation is not legal.
+    pub async fn change(&self, id: &str, operations: &[Operation], demand: Demand<'_>) -> Result<Changed, Refusal> {
+        let model = self.shape.user();
+        self.edit(id, demand, |before| {
+            let mut after = before.clone();
+            patch::apply(model, &mut after, operations)?;
+            Ok(after)
+        })
+        .await
+    }
+
+    /// Brings a person from the document they have to the one that `make` makes of it.
+    ///
+    /// # Errors
+    /// Those of `make`, and as [`People::replace`].
+    pub async fn edit(
+        &self,
+        id: &str,
+        demand: Demand<'_>,
+        make: impl Fn(&Document) -> Result<Document, Refusal>,
+    ) -> Result<Changed, Refusal> {
+        for _ in 0..TRIES {
+            let Changed { user: before, version } = self.find(id).await?;
+            demand.allows_write(version)?;
+            let mut document = make(&self.document(&before, version))?;
+            let password = take_password(&mut document);
+            let mut after = self.edited(&before, &document)?;
+            let mut beside = None;
+            if let Some(password) = password {
+                let (hash, record) = self.sign_ins().prepare_password(&after, password).await?;
+                after.password = Some(hash);
+                beside = Some(record);
+            }
+            if after == before {
+                return Ok(Changed { user: before, version });
+            }
+            let mut changes = self.changes(&before, &mut after, version);
+            changes.extend(beside);
+            let Some(_) = self.commit(changes).await? else {
+                return Ok(Changed { user: after, version: version + 1 });
+            };
+            let source = self.tenant.sources.iter().find(|source| source.id == after.source);
+            if let Some(source) = source {
+                self.refuse_taken(source, &after.username, Some(&after.id)).await?;
+            }
+            if demand.is_strict() {
+                return Err(Refusal::OtherVersion);
+            }
+        }
+        Err(Refusal::Overtaken)
+    }
+
+    /// Removes a person with all that is theirs.
+    ///
+    /// # Errors
+    /// There is none of this id, or of another version than demanded; the store failed.
+    pub async fn remove(&self, id: &str, demand: Demand<'_>) -> Result<(), Refusal> {
+        for _ in 0..TRIES {
+            let Changed { user, version } = self.find(id).await?;
+            demand.allows_write(version)?;
+            if self.commit(vec![Change::RemoveUser { user: user.id, version }]).await?.is_none() {
+                return Ok(());
+            }
+        }
+        Err(Refusal::Overtaken)
+    }
+
+    /// The record that a document stands for.
+    fn edited(&self, before: &User, document: &Document) -> Result<User, Refusal> {
+        let model = self.shape.user();
+        if model.extension(VENDOR).is_some() {
+            let source = self.tenant.sources.iter().find(|source| source.id == before.source);
+            let named = document.get(VENDOR).and_then(|members| members.get("realm")?.as_str());
+            if named.is_some_and(|named| source.is_none_or(|source| source.realm != named)) {
+                return Err(ScimError::of(ScimType::Mutability, "attribute `realm` cannot be changed").into());
+            }
+        }
+        Ok(User {
+            username: username(document)?,
+            // Who is not said to be active is not.
+            active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
+            attributes: person::attributes(model, document, &before.attributes)?,
+            ..before.clone()
+        })
+    }
+
+    /// The transaction that makes `after` of `before`. Whoever may no longer sign in, or has another password now, is signed out
+    /// everywhere.
+    fn changes(&self, before: &User, after: &mut User, version: i64) -> Vec<Change> {
+        let now = self.app.world.now();
+        after.updated = now;
+        let ends = before.active && !after.active || before.password != after.password;
+        if ends {
+            after.not_before = now;
+        }
+        let mut changes = vec![Change::EditUser { user: after.clone(), version }];
+        if ends {
+            // `not_before` counts in whole seconds; the grants die exactly.
+            changes.push(Change::RevokeGrantsOf(after.id.clone()));
+            for kind in [SESSIONS, CODES] {
+                changes.push(Change::DropItemsOf { kind, owner: after.id.0.clone() });
+            }
+        }
+        changes
+    }
+
+    /// The source a new person belongs to: of the realm that is named, or the tenant's own directory.
+    fn source(&self, document: &Document) -> Result<&Source, Refusal> {
+        let realm = document.get(VENDOR).and_then(|members| members.get("realm")?.as_str());
+        let found = self.tenant.sources.iter().find(|source| match realm {
+            Some(realm) => source.realm == realm,
+            None => source.kind == SourceKind::CloudDirectory,
+        });
+        found.ok_or_else(|| Refusal::value("there is no identity source to put the person into"))
+    }
+
+    /// Refuses a login name that somebody else has.
+    async fn refuse_taken(&self, source: &Source, username: &str, own: Option<&UserId>) -> Result<(), Refusal> {
+        let found = self.app.store.person_by_login(&self.tenant.tenant.id, &source.id, username).await?;
+        match found {
+            Some((user, _)) if Some(&user.id) != own => {
+                Err(ScimError::of(ScimType::Uniqueness, "the login name is taken").into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Commits; the position of the change that was refused, if one was.
+    async fn commit(&self, changes: Vec<Change>) -> Result<Option<usize>, Refusal> {
+        commit(self.app, &self.tenant, changes).await
+    }
+}
+
+/// Commits; the position of the change that was refused, if one was.
+pub(super) async fn commit(app: &App, tenant: &TenantView, changes: Vec<Change>) -> Result<Option<usize>, Refusal> {
+    match app.commit(&tenant.tenant.id, "scim", changes).await {
+        Ok(()) => Ok(None),
+        Err(CommitError::Refused { index }) => Ok(Some(index)),
+        Err(CommitError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// The password leaves the document before anything else looks at it.
+fn take_password(document: &mut Document) -> Option<Secret<String>> {
+    match document.remove("password") {
+        Some(Value::String(password)) => Some(Secret::from(password)),
+        Some(_) | None => None,
+    }
+}
+
+fn username(document: &Document) -> Result<String, Refusal> {
+    let name = document.get("userName").and_then(Value::as_str).unwrap_or_default();
+    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(Refusal::value("the login name is empty, too long or holds control characters"));
+    }
+    Ok(name.to_owned())
+}
