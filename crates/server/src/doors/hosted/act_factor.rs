@@ -26,6 +26,8 @@ pub(super) async fn act(deed: &Deed<'_>, interaction: Interaction, step: SignInS
     let desk = Desk::new(deed.app, deed.call, &interaction);
     let flow = desk.flow(&step).await?;
     match (deed.press, deed.place) {
+        // The same button begins a ceremony and, pressed by the script, brings its answer.
+        (Press::Passkey, _) if deed.field(field::CREDENTIAL).is_some() => passkey(deed, &desk, flow, &step).await,
         (Press::Passkey, _) => begin_passkey(&desk, flow).await,
         (Press::Another, _) => go(&interaction, Place::Way),
         (Press::Resend, Place::Code) => resend(&desk, flow).await,
