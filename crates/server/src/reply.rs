@@ -34,7 +34,10 @@ pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
+    // A redirect is for the browser itself, never for a page of another origin (RFC 9700 §2.6).
+    if !status.is_redirection() {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, EVERY_ORIGIN);
+    }
     response
 }
 

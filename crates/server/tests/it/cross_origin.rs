@@ -33,6 +33,8 @@ async fn pages_and_what_cookies_open_are_kept_from_other_origins() {
         let page = server.ask("GET", path).header("origin", "https://app.example.test").send().await;
         assert_eq!(page.header("access-control-allow-origin"), "", "{path}");
     }
+    let redirect = server.ask("GET", "/oauth2/authorize?client_id=web&redirect_uri=https%3A%2F%2Fx.test").send().await;
+    assert_eq!(redirect.header("access-control-allow-origin"), "");
     // Without the question of a browser, OPTIONS is a method like any other that is not taken.
     assert_eq!(server.ask("OPTIONS", "/oauth2/token").send().await.status.as_u16(), 405);
 }
