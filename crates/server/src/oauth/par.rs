@@ -7,11 +7,13 @@ use axum::response::Response;
 use protocol::authorize::{self, Came};
 use protocol::client_auth::read_presented;
 use protocol::form::Form;
-use protocol::oauth_error::{OAuthCode, Rejection};
+use protocol::oauth_error::Rejection;
 use protocol::records::{Client, ClientId, Seconds};
+use protocol::request_object::{self, Strictness};
 use serde::{Deserialize, Serialize};
 use store::{Change, CommitError, Item};
 
+use super::authorize::object;
 use super::client;
 use super::refused::Refused;
 use crate::app::App;
@@ -44,18 +46,10 @@ struct Kept {
 pub struct Pushed {
     /// Its parameters.
     pub form: Form,
-    /// What must be committed with the answer to it: it is answered once (RFC 9126 §7.3).
-    name: String,
 }
 
-impl Pushed {
-    /// What must be committed with the answer: a request is answered once, though a browser may arrive with it again before.
-    pub fn spend(&self) -> Change {
-        Change::TakeItem { kind: KIND, name: self.name.clone(), version: None }
-    }
-}
-
-/// What must be committed with the answer to the request that was pushed under this `request_uri`.
+/// What must be committed with the answer to the request that was pushed under this `request_uri`: it is answered once, though a
+/// browser may arrive with it again before (RFC 9126 §7.3).
 pub fn spend(request_uri: &str) -> Change {
     Change::TakeItem { kind: KIND, name: name_of(request_uri), version: None }
 }
@@ -82,7 +76,7 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
         return Err(Rejection::invalid_request("`request_uri` cannot be pushed").into());
     }
     let form = of_client(&form, &client);
-    judge(&form, &client)?;
+    check(app, call, &form, &client).await?;
     let now = app.world.now();
     let request_uri = format!("{PREFIX}{}", app.world.token(LENGTH));
     let kept = Kept {
@@ -116,14 +110,15 @@ fn of_client(form: &Form, client: &Client) -> Form {
 }
 
 /// What would be refused in the browser is refused here (RFC 9126 §2.1).
-fn judge(form: &Form, client: &Client) -> Result<(), Rejection> {
+async fn check(app: &App, call: &Call, form: &Form, client: &Client) -> Result<(), Rejection> {
+    let merged = match request_object::presented(form)? {
+        None => None,
+        Some(presented) => Some(object::merge(app, call, client, form, presented, Strictness::Jar).await?),
+    };
+    let (form, signed) = merged.as_ref().map_or((form, false), |merged| (&merged.form, merged.signed));
     let target = authorize::identify(form, Some(client))
         .map_err(|error| Rejection::invalid_request(error.to_string()).with_id(error.message_id()))?;
-    authorize::judge(form, client, target, Came { pushed: true, signed: false }).map_err(|error| {
-        let rejection = error.rejection;
-        // A direct answer has no status of its own for what only a browser could be told.
-        if rejection.code == OAuthCode::AccessDenied { Rejection::invalid_request(rejection.detail) } else { rejection }
-    })?;
+    authorize::judge(form, client, target, Came { pushed: true, signed }).map_err(|error| error.rejection)?;
     Ok(())
 }
 
@@ -147,7 +142,7 @@ pub async fn load(
     if kept.client != *client || kept.ends <= app.world.now() {
         return Ok(None);
     }
-    Ok(Some(Pushed { form: Form::from_pairs(kept.pairs), name }))
+    Ok(Some(Pushed { form: Form::from_pairs(kept.pairs) }))
 }
 
 fn name_of(request_uri: &str) -> String {

@@ -5,7 +5,8 @@ use engine::{FactorKind, Proof};
 use serde_json::{Value, json};
 use store::Change;
 
-use crate::support::{ACME, GLOBEX, Reply, Setup, TestServer, client, decode, on_both};
+use crate::support::visitor::{Page, Visitor};
+use crate::support::{ACME, GLOBEX, Reply, Setup, TestServer, client, decode, on_both, policy, rule};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -281,4 +282,135 @@ fn two_decisions_and_many_polls_at_once_have_one_outcome() {
         }
         assert_eq!(won, 1);
     });
+}
+
+// --- the pages ---
+
+/// What the person does from the page where the code is typed on.
+async fn typed(visitor: &mut Visitor, code: &str) -> Page {
+    let page = visitor.get("/oauth2/user_authorization").await;
+    page.expect(200);
+    visitor.submit(&page, &[("user_code", code)]).await
+}
+
+#[tokio::test]
+async fn gt16_the_code_is_typed_by_hand_and_the_person_is_told_that_it_worked() {
+    let server = setup().start().await;
+    let started = start(&server, "tv").await;
+    let mut visitor = Visitor::new(&server);
+    let page = typed(&mut visitor, &started["user_code"].as_str().unwrap().to_lowercase()).await;
+    assert!(page.has("password"), "{}", page.text());
+    let page = visitor.sign_in(&page, ACME.other.username, ACME.other.password).await;
+    page.expect(200);
+    // It names what asks, and from where (attack 72).
+    assert!(page.text().contains("tv") && page.text().contains("198.51.100.77"), "{}", page.text());
+    assert!(page.text().contains(started["user_code"].as_str().unwrap()), "{}", page.text());
+    assert!(page.has("warning"), "{}", page.text());
+    let done = visitor.submit(&page, &[("do", "allow")]).await;
+    done.expect(200);
+    assert!(done.text().contains("data-outcome=\"approved\""), "{}", done.text());
+    let tokens = poll(&server, "tv", code(&started)).await.expect(200);
+    assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["sub"], ACME.other.id);
+    // The code is used up.
+    let again = typed(&mut visitor, started["user_code"].as_str().unwrap()).await;
+    assert_eq!(again.problem().as_deref(), Some("unknown_user_code"));
+}
+
+#[tokio::test]
+async fn gt16_the_link_or_picture_fills_the_code_in_and_asks_all_the_same() {
+    let server = setup().start().await;
+    let mut visitor = Visitor::new(&server);
+    for turn in 0..2 {
+        let started = start(&server, "tv").await;
+        let link = started["verification_uri_complete"].as_str().unwrap();
+        let page = visitor.get(link.strip_prefix(ACME.base).unwrap()).await;
+        assert_eq!(page.form().fields.iter().find(|(name, _)| name == "user_code").unwrap().1, started["user_code"]);
+        let mut page = visitor.submit(&page, &[]).await;
+        if turn == 0 {
+            page = visitor.sign_in(&page, ACME.other.username, ACME.other.password).await;
+        }
+        // Who is signed in already is asked nothing but whether they want this.
+        let done = visitor.submit(&page, &[("do", "deny")]).await;
+        done.expect(200);
+        refused(&poll(&server, "tv", code(&started)).await, "access_denied");
+    }
+}
+
+#[tokio::test]
+async fn attack_71_codes_are_guessed_only_so_often() {
+    let server = setup().start().await;
+    let started = start(&server, "tv").await;
+    let mut visitor = Visitor::new(&server);
+    for _ in 0..20 {
+        let page = typed(&mut visitor, "BBBBBB").await;
+        assert_eq!(page.problem().as_deref(), Some("unknown_user_code"));
+    }
+    let page = typed(&mut visitor, started["user_code"].as_str().unwrap()).await;
+    assert_eq!(page.reply.status, 429);
+    // Not from a page of somebody else's either.
+    let mut foreign = Visitor::new(&server).with("origin", "https://evil.example.test");
+    let page = foreign.post("/oauth2/user_authorization", &[("user_code", "BBBBBB")]).await;
+    assert_eq!(page.reply.status, 403);
+    server.world.advance(300);
+    let page = typed(&mut visitor, start(&server, "tv").await["user_code"].as_str().unwrap()).await;
+    page.expect(200);
+    assert_eq!(page.problem(), None);
+}
+
+#[tokio::test]
+async fn attack_49_a_device_is_not_let_in_by_anybody_elses_form() {
+    let server = setup().start().await;
+    let started = start(&server, "tv").await;
+    let mut visitor = Visitor::new(&server);
+    let page = typed(&mut visitor, started["user_code"].as_str().unwrap()).await;
+    let page = visitor.sign_in(&page, ACME.other.username, ACME.other.password).await;
+    let action = page.form().action;
+    // Another browser, even one that is signed in.
+    let mut stranger = Visitor::new(&server);
+    let theirs = start(&server, "tv").await;
+    let other = typed(&mut stranger, theirs["user_code"].as_str().unwrap()).await;
+    stranger.sign_in(&other, ACME.admin.username, ACME.admin.password).await;
+    let tried = stranger.post(&action, &[("do", "allow")]).await;
+    assert!(tried.reply.status.is_client_error(), "{tried:?}");
+    // By GET.
+    visitor.get(&format!("{action}?do=allow")).await;
+    // From another site.
+    let mut foreign = visitor.clone().with("sec-fetch-site", "cross-site");
+    assert_eq!(foreign.post(&action, &[("do", "allow")]).await.reply.status, 403);
+    refused(&poll(&server, "tv", code(&started)).await, "authorization_pending");
+    visitor.submit(&page, &[("do", "allow")]).await.expect(200);
+    server.world.advance(5);
+    poll(&server, "tv", code(&started)).await.expect(200);
+}
+
+#[tokio::test]
+async fn attack_72_the_clients_policy_and_entitlements_govern_who_lets_a_device_in() {
+    let second = policy(
+        500_001,
+        &[
+            rule("First", true, "[]", "ACTION_MFA_ALWAYS", "[\"password\"]"),
+            rule("Second", false, "[]", "ACTION_MFA_ALWAYS", "[\"emailotp\"]"),
+        ],
+    );
+    let strict = format!("grant_types = [{DEVICE_CODE:?}]\npolicy = 500001");
+    let server = setup().add(&second).add(&client("strict", "s", &strict)).start().await;
+    let started = start(&server, "strict").await;
+    let mut visitor = Visitor::new(&server);
+    let page = typed(&mut visitor, started["user_code"].as_str().unwrap()).await;
+    let page = visitor.sign_in(&page, ACME.admin.username, ACME.admin.password).await;
+    assert!(!page.text().contains("value=\"allow\""), "{}", page.text());
+    // The only way there is is gone at once: the code was sent.
+    assert!(page.has("code"), "{}", page.text());
+    let sent = server.code(ACME.address).await;
+    let page = visitor.submit(&page, &[("code", &sent)]).await;
+    visitor.submit(&page, &[("do", "allow")]).await.expect(200);
+    let tokens = poll(&server, "strict", code(&started)).await.expect(200);
+    assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["amr"], json!(["emailotp", "password"]));
+    // Who is not entitled lets nothing in, and the device waits for somebody who is.
+    let started = start(&server, "few").await;
+    let mut visitor = Visitor::new(&server);
+    let page = typed(&mut visitor, started["user_code"].as_str().unwrap()).await;
+    let page = visitor.sign_in(&page, ACME.admin.username, ACME.admin.password).await;
+    assert_eq!(page.reply.status, 403, "{}", page.text());
+    refused(&poll(&server, "few", code(&started)).await, "authorization_pending");
 }

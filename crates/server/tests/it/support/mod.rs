@@ -11,6 +11,7 @@ mod jwt;
 mod recorder;
 mod sections;
 pub mod visitor;
+pub mod ways;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -20,12 +21,11 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 use axum::Router;
 use countersign::app::{App, Parts};
-use countersign::config::Config;
+use countersign::config::{self, Config};
 use countersign::delivery::{Delivery, DevOutbox};
 use countersign::directory::Directories;
 use countersign::geo::Geo;
 use countersign::hashing::{Cost, Hashing};
-use countersign::jobs::outbox::Worker;
 use countersign::keys::MasterKey;
 use countersign::metrics::Metrics;
 use countersign::outbound::Outbound;
@@ -123,6 +123,7 @@ pub struct Setup {
     first: String,
     second: String,
     dev: bool,
+    outbound: config::Outbound,
 }
 
 /// Replaces what must be there.
@@ -150,7 +151,7 @@ impl Setup {
         let second = swap(&second, r#"rp_id = "second.localhost""#, r#"rp_id = "globex.test""#);
         let second =
             swap(&second, r#"origins = ["http://second.localhost:8400"]"#, r#"origins = ["https://app.globex.test"]"#);
-        Self { first, second, dev: false }
+        Self { first, second, dev: false, outbound: config::Outbound::default() }
     }
 
     /// Another text in the first tenant's file.
@@ -174,6 +175,12 @@ impl Setup {
         self
     }
 
+    /// Fetching from others under these rules.
+    pub fn outbound(mut self, outbound: config::Outbound) -> Self {
+        self.outbound = outbound;
+        self
+    }
+
     /// With what development mode has.
     pub fn dev(mut self) -> Self {
         self.dev = true;
@@ -187,7 +194,7 @@ impl Setup {
 
     /// On this database.
     pub async fn start_on(self, store: Store) -> TestServer {
-        let server = TestServer::open(store, World::fake(START), self.dev).await;
+        let server = TestServer::open_with(store, World::fake(START), self.dev, self.outbound).await;
         server.apply(&self.first, &self.second).await;
         server
     }
@@ -241,10 +248,14 @@ impl TestServer {
 
     /// A process on this database as it is.
     pub async fn open(store: Store, world: World, dev: bool) -> Self {
+        Self::open_with(store, world, dev, config::Outbound::default()).await
+    }
+
+    async fn open_with(store: Store, world: World, dev: bool, outbound: config::Outbound) -> Self {
         let master = Arc::new(MasterKey::new([7; 32]));
         // Hashing as cheap as it can be: how well it hashes is tried elsewhere.
         let hashing = Hashing::start(Cost { lanes: 2, queue: 4096, memory: 8, passes: 1, parallel: 1 }).unwrap();
-        let config = Config::dev("127.0.0.1:0".parse().unwrap(), None);
+        let config = Config { outbound, ..Config::dev("127.0.0.1:0".parse().unwrap(), None) };
         let app = App::new(Parts {
             directories: Directories::load(store.clone(), Arc::clone(&master)).await.unwrap(),
             delivery: Arc::new(Delivery::dev(Arc::clone(&master), DevOutbox::quiet())),
@@ -263,7 +274,8 @@ impl TestServer {
 
     /// Another process on the same database, as after a restart or on another node.
     pub async fn another(&self) -> Self {
-        Self { cast: self.cast, ..Self::open(self.store.clone(), self.world.clone(), self.app.dev).await }
+        let outbound = self.app.config.outbound.clone();
+        Self { cast: self.cast, ..Self::open_with(self.store.clone(), self.world.clone(), self.app.dev, outbound).await }
     }
 
     async fn apply(&self, first: &str, second: &str) {
@@ -307,8 +319,7 @@ impl TestServer {
 
     /// Delivers what is due, and answers what was sent to this address, oldest first.
     pub async fn mail(&self, to: &str) -> Vec<Value> {
-        let worker =
-            Worker { store: self.store.clone(), delivery: Arc::clone(&self.app.delivery), world: self.world.clone() };
+        let worker = countersign::jobs::worker(&self.app);
         worker.pass().await.unwrap();
         self.app.delivery.dev_outbox().unwrap().list(Some(to)).as_array().unwrap().clone()
     }
