@@ -241,6 +241,11 @@ impl JwkSet {
         &self.keys
     }
 
+    /// Whether a key that may judge signatures has this name.
+    pub fn knows(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
     /// The first key that may be encrypted to with this algorithm; one that is meant for nothing else goes before one that may do both.
     pub fn encryption_key(&self, alg: KeyAlg) -> Option<&EncryptionKey> {
         let mut fitting: Vec<_> = self.encryption.iter().filter(|key| key.serves(alg)).collect();

@@ -22,26 +22,26 @@ pub enum NoKeys {
     Unreachable,
 }
 
-/// The keys a client signs with.
+/// The keys of a client. `kid` is the name of the one that is wanted, where one is: a set that does not know it is fetched anew.
 ///
 /// # Errors
 /// There are none, or they cannot be had.
-pub async fn keys_of_client(app: &App, client: &Client) -> Result<Arc<JwkSet>, NoKeys> {
-    keys(app, &client.keys).await
+pub async fn keys_of_client(app: &App, client: &Client, kid: Option<&str>) -> Result<Arc<JwkSet>, NoKeys> {
+    keys(app, &client.keys, kid).await
 }
 
 /// The keys a trusted issuer signs with.
 ///
 /// # Errors
 /// There are none, or they cannot be had.
-pub async fn keys_of_issuer(app: &App, issuer: &TrustedIssuer) -> Result<Arc<JwkSet>, NoKeys> {
-    keys(app, &issuer.keys).await
+pub async fn keys_of_issuer(app: &App, issuer: &TrustedIssuer, kid: Option<&str>) -> Result<Arc<JwkSet>, NoKeys> {
+    keys(app, &issuer.keys, kid).await
 }
 
-async fn keys(app: &App, keys: &ClientKeys) -> Result<Arc<JwkSet>, NoKeys> {
+async fn keys(app: &App, keys: &ClientKeys, kid: Option<&str>) -> Result<Arc<JwkSet>, NoKeys> {
     match keys {
         ClientKeys::Jwks(document) => parse(document),
-        ClientKeys::JwksUri(url) => app.outbound.key_set(&app.world, url).await,
+        ClientKeys::JwksUri(url) => app.outbound.key_set(&app.world, url, kid).await,
         ClientKeys::None => Err(NoKeys::None),
     }
 }

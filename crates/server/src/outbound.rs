@@ -21,12 +21,14 @@ use crate::world::World;
 /// The most bytes of an answer that are read.
 const LARGEST: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Seconds a fetched key set is used without asking again.
-const FRESH: Seconds = 300;
+/// Seconds a fetched key set is used without asking again: its owner may replace a key at any time (OpenID Connect Core §10.1.1).
+const FRESH: Seconds = 60;
 /// Seconds an old one is still used while its owner does not answer.
 const STALE: Seconds = 3600;
 /// Seconds between two attempts for the same URL.
 const PAUSE: Seconds = 1;
+/// Seconds between two attempts because of a name that is not in the set: whoever makes names up must not make us fetch.
+const PAUSE_FOR_NAMES: Seconds = 5;
 const KEY_SETS: usize = 1024;
 
 /// Why nothing was fetched. The cause is for the log: whoever made us fetch learns only that it failed.
@@ -179,17 +181,20 @@ impl Outbound {
         if plain && !inside { Ok(url) } else { Err(FetchError::NotAllowed) }
     }
 
-    /// The key set at `url`: fetched when it is not fresh, kept for a while when its owner does not answer.
+    /// The key set at `url`: fetched when it is not fresh or does not know the name `kid`, kept for a while when its owner does not answer.
     ///
     /// # Errors
     /// There is none to be had.
-    pub async fn key_set(&self, world: &World, url: &str) -> Result<Arc<JwkSet>, NoKeys> {
+    pub async fn key_set(&self, world: &World, url: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, NoKeys> {
         let now = world.now();
         let known = self.key_sets.get(url);
         if let Some(known) = &known {
             let usable = |most: Seconds| known.keys.clone().filter(|_| now - known.had < most);
             if let Some(keys) = usable(FRESH) {
-                return Ok(keys);
+                let unknown = kid.is_some_and(|kid| !keys.knows(kid));
+                if !unknown || now - known.tried < PAUSE_FOR_NAMES {
+                    return Ok(keys);
+                }
             }
             if now - known.tried < PAUSE {
                 return usable(STALE).ok_or(NoKeys::Unreachable);

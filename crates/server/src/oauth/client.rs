@@ -100,7 +100,7 @@ async fn by_assertion(app: &App, call: &Call, sent: Option<String>, jwt: &str) -
     if client.token_endpoint_auth_signing_alg.as_ref().is_some_and(|alg| alg.parse() != Ok(peeked.alg)) {
         return Err(refuse());
     }
-    let keys = keys_of_client(app, &client).await.map_err(|_| refuse())?;
+    let keys = keys_of_client(app, &client, peeked.kid.as_deref()).await.map_err(|_| refuse())?;
     let claims =
         protocol::jwt::verify_peeked(peeked, keys.keys(), protocol::jwt::ASYMMETRIC).map_err(|_| refuse())?.claims;
     let audiences = accepted_audiences(call);

@@ -53,9 +53,10 @@ const ENDPOINTS: [Endpoint; 10] = [
 ];
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 const ASSERTION_ALGS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+/// The same of request objects, and none at all for clients registered so (OpenID Connect Core §6.1).
+const REQUEST_OBJECT_ALGS: [&str; 10] =
+    ["none", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 const SCOPES: [&str; 6] = ["openid", "profile", "email", "phone", "address", "offline_access"];
-/// Whether the authorization endpoint reads request objects.
-const REQUEST_OBJECTS: bool = false;
 /// The built-in languages of the pages.
 const UI_LOCALES: [&str; 2] = ["en", "de"];
 
@@ -98,8 +99,8 @@ fn write(call: &Call, prefix: Prefix, algorithms: &[SigningAlg], decrypts: bool)
         claims: &protocol::claims::supported(),
         pairwise: true,
         claims_parameter: true,
-        request_object_algs: if REQUEST_OBJECTS { &ASSERTION_ALGS } else { &[] },
-        request_uri: REQUEST_OBJECTS,
+        request_object_algs: &REQUEST_OBJECT_ALGS,
+        request_uri: true,
         encryption,
         decryption: if decrypts { encryption } else { (&[], &[]) },
         acr_values: &levels::NAMES.map(|(name, _)| name),

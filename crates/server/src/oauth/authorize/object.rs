@@ -78,7 +78,8 @@ async fn open(
         return Err(refuse("the client must encrypt its request objects"));
     }
     let needed = rules::needed(client, strictness);
-    match keys_of_client(app, client).await {
+    let named = protocol::jwt::peek(&jwt).ok().and_then(|peeked| peeked.kid);
+    match keys_of_client(app, client, named.as_deref()).await {
         Ok(keys) => rules::open(&jwt, keys.keys(), &needed),
         // Without keys there is no signature that could hold; an unsigned one may still do.
         Err(_) => rules::open(&jwt, &[], &needed),

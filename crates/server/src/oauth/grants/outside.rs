@@ -116,10 +116,11 @@ async fn signed(
     let peeked = protocol::jwt::peek(jwt).map_err(|_| refuse())?;
     let named = peeked.claim_text("iss").ok_or_else(refuse)?;
     let issuer = client.trusted_issuers.iter().find(|issuer| issuer.issuer == named && issuer.enabled).cloned();
+    let kid = peeked.kid.as_deref();
     let keys = match &issuer {
-        Some(issuer) => keys_of_issuer(app, issuer).await.map_err(|_| refuse())?,
+        Some(issuer) => keys_of_issuer(app, issuer, kid).await.map_err(|_| refuse())?,
         None if used == Use::Assertion && named == client.id.as_str() => {
-            keys_of_client(app, client).await.map_err(|_| refuse())?
+            keys_of_client(app, client, kid).await.map_err(|_| refuse())?
         }
         None => return Err(refuse()),
     };
