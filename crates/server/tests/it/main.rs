@@ -14,6 +14,7 @@ mod door_alone;
 mod door_enrol;
 mod door_wire;
 mod factors_passwords;
+mod grant_types;
 mod hosted;
 mod jwt_assertion;
 mod logout;
