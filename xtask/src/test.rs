@@ -82,6 +82,7 @@ fn prepare_judges(steps: &mut Steps) -> Outcome<Judges> {
 fn run_judges(steps: &mut Steps, judges: &Judges, summary: &mut Summary) {
     steps.try_out("judges on Node", || judges.run_node(summary));
     steps.try_out("judges on Python", || judges.run_python(summary));
+    steps.try_out("judges of SCIM", || judges.run_scim(summary));
 }
 
 /// Every test of the workspace, documentation tests included, none ignored.

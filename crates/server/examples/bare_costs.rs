@@ -18,7 +18,7 @@ use countersign::secret::Secret;
 use countersign::world::{Stopwatch, World};
 use protocol::records::{Digest, Grant, GrantDetail, SigningAlg, TenantId, Token, TokenDetail};
 use serde_json::{Value, json};
-use store::{Change, SignInRow, Store, StoreConfig};
+use store::{Change, Item, SignInRow, Store, StoreConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -115,6 +115,8 @@ enum Kind {
     Token,
     SignIn,
     Rotation,
+    Grant,
+    Item,
 }
 
 impl Kind {
@@ -123,7 +125,9 @@ impl Kind {
             "token" => Ok(Self::Token),
             "sign_in" => Ok(Self::SignIn),
             "rotation" => Ok(Self::Rotation),
-            _ => Err(format!("no kind `{name}`: there are `token`, `sign_in` and `rotation`").into()),
+            "grant" => Ok(Self::Grant),
+            "item" => Ok(Self::Item),
+            _ => Err(format!("no kind `{name}`: there are `token`, `sign_in`, `rotation`, `grant` and `item`").into()),
         }
     }
 }
@@ -150,6 +154,21 @@ async fn keep_writing(store: &Store, world: &World, kind: Kind) -> Result<u64, S
                 expires: now + 1800,
                 body: "x".repeat(870),
             })],
+            // As long as a code and what it stands for.
+            Kind::Item => vec![Change::PutItem(Item {
+                kind: "bench",
+                name: world.uuid(),
+                owner: Some("BENCH00001".to_owned()),
+                link: Some("bench".to_owned()),
+                created: now,
+                expires: now + 300,
+                body: "x".repeat(900),
+                version: 0,
+            })],
+            Kind::Grant => {
+                let grant = self::grant(world, &tenant);
+                vec![Change::AddGrant(grant), Change::AddToken(digest(world), token(world, now))]
+            }
             Kind::Rotation => {
                 grant.refresh_previous = grant.refresh.replace(digest(world));
                 grant.rotated_at = now;

@@ -10,6 +10,8 @@ use crate::Outcome;
 pub struct Answer<'a> {
     /// Its status.
     pub status: u16,
+    /// Its status line and header lines.
+    pub head: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
 }
@@ -31,6 +33,13 @@ impl Answer<'_> {
     /// How many such members there are.
     pub fn count(&self, name: &str) -> usize {
         String::from_utf8_lossy(self.body).matches(&format!("\"{name}\":\"")).count()
+    }
+
+    /// The values of a header, named in lower case.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = std::str::from_utf8(self.head).unwrap_or_default().split("\r\n").skip(1);
+        let pairs = lines.filter_map(|line| line.split_once(':'));
+        pairs.filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// An error unless the status is the one expected.
@@ -93,6 +102,15 @@ impl Requests {
 
     /// A form.
     pub fn form(&self, out: &mut Vec<u8>, path: &str, pairs: &[(&str, &str)]) {
+        self.form_with(out, path, pairs, None);
+    }
+
+    /// A form from a browser that holds cookies.
+    pub fn form_as(&self, out: &mut Vec<u8>, path: &str, pairs: &[(&str, &str)], cookies: &str) {
+        self.form_with(out, path, pairs, Some(("Cookie", cookies)));
+    }
+
+    fn form_with(&self, out: &mut Vec<u8>, path: &str, pairs: &[(&str, &str)], extra: Option<(&str, &str)>) {
         let mut body = String::new();
         for (name, value) in pairs {
             if !body.is_empty() {
@@ -102,34 +120,45 @@ impl Requests {
             body.push('=');
             body.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
         }
-        self.post(out, path, "application/x-www-form-urlencoded", None, &body);
+        self.post(out, path, "application/x-www-form-urlencoded", extra, &body);
     }
 
     /// A JSON body under a bearer token.
     pub fn json(&self, out: &mut Vec<u8>, path: &str, bearer: &str, body: &str) {
-        self.post(out, path, "application/json", Some(bearer), body);
+        let bearer = format!("Bearer {bearer}");
+        self.post(out, path, "application/json", Some(("Authorization", &bearer)), body);
     }
 
     /// A request without a body.
     pub fn get(&self, out: &mut Vec<u8>, path: &str, bearer: Option<&str>) {
-        out.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.authority).as_bytes());
-        Self::finish_head(out, bearer);
+        let bearer = bearer.map(|bearer| format!("Bearer {bearer}"));
+        self.get_with(out, path, bearer.as_ref().map(|bearer| ("Authorization", bearer.as_str())));
     }
 
-    fn post(&self, out: &mut Vec<u8>, path: &str, kind: &str, bearer: Option<&str>, body: &str) {
+    /// The same from a browser that holds cookies.
+    pub fn get_as(&self, out: &mut Vec<u8>, path: &str, cookies: &str) {
+        self.get_with(out, path, Some(("Cookie", cookies)));
+    }
+
+    fn get_with(&self, out: &mut Vec<u8>, path: &str, extra: Option<(&str, &str)>) {
+        out.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.authority).as_bytes());
+        Self::finish_head(out, extra);
+    }
+
+    fn post(&self, out: &mut Vec<u8>, path: &str, kind: &str, extra: Option<(&str, &str)>, body: &str) {
         let (authority, length) = (&self.authority, body.len());
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
         );
         out.extend_from_slice(head.as_bytes());
-        Self::finish_head(out, bearer);
+        Self::finish_head(out, extra);
         out.extend_from_slice(body.as_bytes());
     }
 
-    fn finish_head(out: &mut Vec<u8>, bearer: Option<&str>) {
+    fn finish_head(out: &mut Vec<u8>, extra: Option<(&str, &str)>) {
         out.extend_from_slice(b"Accept: application/json\r\n");
-        if let Some(bearer) = bearer {
-            out.extend_from_slice(format!("Authorization: Bearer {bearer}\r\n").as_bytes());
+        if let Some((name, value)) = extra {
+            out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -170,7 +199,8 @@ mod tests {
     #[test]
     fn members_are_found_by_name() {
         let body = br#"[{"id":"1","code":"123456"},{"id":"2","code":"654321"}]"#;
-        let answer = Answer { status: 200, body };
+        let answer = Answer { status: 200, head: b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nset-cookie: c=d", body };
+        assert_eq!(answer.headers("set-cookie").collect::<Vec<_>>(), ["a=b", "c=d"]);
         assert_eq!(answer.text("code"), Ok("123456"));
         assert_eq!(answer.last_text("code"), Ok("654321"));
         assert_eq!((answer.count("code"), answer.count("absent")), (2, 0));

@@ -188,7 +188,7 @@ async fn converse(address: SocketAddr, mut script: Box<dyn Script>, shared: &Sha
                 break found;
             }
         };
-        if script.hear(&Answer { status, body: &buffer[start..end] })? {
+        if script.hear(&Answer { status, head: &buffer[..start], body: &buffer[start..end] })? {
             begun = None;
             match shared.phase.get() {
                 Phase::WarmUp => {}

@@ -11,6 +11,7 @@ use clap::Args;
 use crate::Outcome;
 use crate::machine;
 
+mod applications;
 mod ceilings;
 mod histogram;
 mod http;

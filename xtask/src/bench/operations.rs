@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::applications::{self, Poll, RoundTrip, SignIn};
 use super::http::Requests;
 use super::load::{self, Script};
 use super::scripts::{self, Flow, Introspect, Password, Refresh, Same, Shelf};
@@ -51,6 +52,10 @@ enum Kind {
     Password,
     Refresh,
     Flow,
+    RoundTrip,
+    Poll,
+    Exchange,
+    Document(&'static str),
 }
 
 use Part::{Commit, Hash, Http, Sign};
@@ -86,7 +91,16 @@ pub const OPERATIONS: &[Operation] = &[
         None,
         Kind::Flow,
     ),
+    // The code is kept, then spent in the commit that writes the grant and its tokens.
+    operation("code round trip with a session", 64, ROUND_TRIP, Some(0.6), Kind::RoundTrip),
+    operation("code round trip with a session", 512, ROUND_TRIP, Some(0.6), Kind::RoundTrip),
+    operation("device poll, nobody has decided", 64, &[Http(1), Commit("item", 1)], Some(0.5), Kind::Poll),
+    operation("token exchange → opaque", 64, &[Http(1), Commit("grant", 1)], Some(0.5), Kind::Exchange),
+    operation("discovery", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/.well-known/openid-configuration")),
+    operation("JWKS", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/jwks")),
 ];
+
+const ROUND_TRIP: &[Part] = &[Http(2), Sign("ES256", 1), Commit("item", 1), Commit("grant", 1)];
 
 /// What one measurement found.
 pub struct Sample {
@@ -181,16 +195,39 @@ fn prepare(operation: &Operation, address: SocketAddr, time: Duration) -> Outcom
             each(&|index| Box::new(Password::new(&requests, &shelf, person(index))))
         }
         Kind::Refresh => {
-            // A few at a time: more would only wait for the hashing threads.
-            let people: Vec<usize> = (0..connections.min(PEOPLE)).collect();
-            for some in people.chunks(32) {
-                let make =
-                    |index: &usize| Box::new(Flow::keeping(&requests, person(*index), &shelf)) as Box<dyn Script>;
-                load::complete(address, some.iter().map(make).collect())?;
-            }
+            few_at_a_time(address, connections.min(PEOPLE), &|index| {
+                Box::new(Flow::keeping(&requests, person(index), &shelf))
+            })?;
             let tokens = shelf.take();
             tokens.into_iter().map(|token| Box::new(Refresh::new(&requests, token)) as Box<dyn Script>).collect()
         }
+        Kind::Document(path) => {
+            let request = scripts::document(&requests, path);
+            each(&|_| Box::new(Same::forever(request.clone())))
+        }
+        Kind::Poll => each(&|index| Box::new(Poll::new(&requests, index))),
+        Kind::RoundTrip => {
+            few_at_a_time(address, connections, &|index| Box::new(SignIn::new(&requests, person(index), &shelf)))?;
+            let browsers = shelf.take();
+            browsers.into_iter().map(|jar| Box::new(RoundTrip::new(&requests, jar)) as Box<dyn Script>).collect()
+        }
+        Kind::Exchange => {
+            few_at_a_time(address, connections, &|index| {
+                Box::new(Same::keeping(applications::at_the_till(&requests, &person(index)), 1, &shelf))
+            })?;
+            let tokens = shelf.take();
+            let requests = tokens.iter().map(|token| applications::exchange(&requests, token));
+            requests.map(|request| Box::new(Same::forever(request)) as Box<dyn Script>).collect()
+        }
         Kind::Flow => each(&|index| Box::new(Flow::forever(&requests, person(PEOPLE + index)))),
     })
+}
+
+/// Scripts that each have a password hashed, for so many people: more at once would only wait for the hashing threads.
+fn few_at_a_time(address: SocketAddr, people: usize, make: &dyn Fn(usize) -> Box<dyn Script>) -> Outcome {
+    let people: Vec<usize> = (0..people).collect();
+    for some in people.chunks(32) {
+        load::complete(address, some.iter().map(|index| make(*index)).collect())?;
+    }
+    Ok(())
 }

@@ -80,6 +80,13 @@ fn credentials_at(requests: &Requests, path: &str, service: &str) -> Vec<u8> {
     out
 }
 
+/// A document that anybody may have.
+pub fn document(requests: &Requests, path: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    requests.get(&mut out, path, None);
+    out
+}
+
 /// The first request of a sign-in.
 pub fn initiation(requests: &Requests) -> Vec<u8> {
     let mut out = Vec::new();

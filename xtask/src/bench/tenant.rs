@@ -18,6 +18,17 @@ pub const SOURCE: &str = "0b8b6a3e-7d1c-4f2a-9a55-3c1e6f7d8a90";
 /// The client of the flows with people.
 pub const APP: &str = "bench-app";
 
+/// The application with a browser.
+pub const WEB: &str = "bench-web";
+/// Where it is returned to. Nobody listens there.
+pub const CALLBACK: &str = "https://app.bench.example/callback";
+/// Clients on devices.
+pub const DEVICES: [&str; 4] = ["bench-device-1", "bench-device-2", "bench-device-3", "bench-device-4"];
+/// The client whose tokens are exchanged.
+pub const TILL: &str = "bench-till";
+/// The client that exchanges them.
+pub const EXCHANGE: &str = "bench-exchange";
+
 /// Who a flow signs in.
 #[derive(Clone)]
 pub struct Person {
@@ -120,6 +131,37 @@ policy = 7
 policy_grants = {{ policyauth = true }}
 "#
     )?;
+    writeln!(
+        out,
+        r#"[[tenant.clients]]
+id = "{WEB}"
+secret_sha256 = "{secret}"
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["{CALLBACK}"]
+consent = "never_prompt"
+id_token_alg = "ES256"
+
+[[tenant.clients]]
+id = "{TILL}"
+secret_sha256 = "{secret}"
+grant_types = ["password"]
+
+[[tenant.clients]]
+id = "{EXCHANGE}"
+secret_sha256 = "{secret}"
+grant_types = ["urn:ietf:params:oauth:grant-type:token-exchange"]
+subject_token_types = ["urn:ietf:params:oauth:token-type:access_token"]
+requested_token_types = ["urn:ietf:params:oauth:token-type:access_token"]
+exchange_from = ["{TILL}"]
+"#
+    )?;
+    for device in DEVICES {
+        writeln!(
+            out,
+            "[[tenant.clients]]\nid = \"{device}\"\nsecret_sha256 = \"{secret}\"\ndevice_code_lifetime = 86400\n\
+             grant_types = [\"urn:ietf:params:oauth:grant-type:device_code\"]\n"
+        )?;
+    }
     for (name, form, alg) in SERVICES {
         writeln!(
             out,

@@ -54,12 +54,21 @@ impl Judges {
 
     /// Every test of `e2e/python`: the libraries for Python.
     pub fn run_python(&self, summary: &mut Summary) -> Outcome {
-        let mut command = self.python.tests(&directory());
+        self.run_below("python", "judges on Python", summary)
+    }
+
+    /// Every test of `e2e/scim`: the checker of SCIM servers.
+    pub fn run_scim(&self, summary: &mut Summary) -> Outcome {
+        self.run_below("scim", "judges of SCIM", summary)
+    }
+
+    fn run_below(&self, below: &str, name: &str, summary: &mut Summary) -> Outcome {
+        let mut command = self.python.tests(&directory(), below);
         let output = self.shown(&mut command).output().map_err(|e| format!("Python cannot be run: {e}"))?;
         let text = String::from_utf8_lossy(&output.stderr);
         print!("{text}");
         let counts = python::counts(&text);
-        summary.add("judges on Python", counts);
+        summary.add(name, counts);
         verdict(output.status.success(), counts)
     }
 

@@ -51,12 +51,12 @@ impl Python {
         install(command.args(packages), what)
     }
 
-    /// Runs every test.
-    pub fn tests(&self, judges: &Path) -> Command {
+    /// Runs every test below this directory of the judges.
+    pub fn tests(&self, judges: &Path, below: &str) -> Command {
         let mut command = Command::new(&self.program);
         // No `__pycache__` in the checkout.
         command.args(["-B", "-m", "unittest", "discover", "--verbose", "--start-directory"]);
-        command.arg(judges.join("python")).current_dir(judges);
+        command.arg(judges.join(below)).current_dir(judges);
         command
     }
 }
