@@ -107,11 +107,7 @@ impl Gate<'_> {
             prior: Some(Prior { subject: user.id.0.clone(), proofs: session.proofs() }),
             resume: self.resume(),
         };
-        let expected = Expected {
-            username: Some(user.username.clone()),
-            realm: None,
-            known: Some(user.id.clone()),
-        };
+        let expected = Expected { username: Some(user.username.clone()), realm: None, known: Some(user.id.clone()) };
         let next = self.sign_ins().begin_at_least(begin, self.at_least).await?;
         Ok(passage(next, expected))
     }

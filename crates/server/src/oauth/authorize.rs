@@ -40,14 +40,31 @@ use crate::signin::{Flow, SignIns};
 
 /// Times a request is looked at anew because the session changed under it.
 const TRIES: usize = 3;
+/// The longest posted request that is sent round as GET: every browser and proxy takes an address of this length.
+const LONGEST_QUERY: usize = 4096;
 
 /// `GET` and `POST /authorize` under every prefix.
 pub async fn authorize(State(app): State<App>, call: Call) -> Response {
-    let locales = Vec::new();
+    if let Some(again) = with_cookies(&call) {
+        return again;
+    }
     match judged(&app, &call).await {
         Ok(judged) => run(&app, &call, judged).await,
-        Err(stop) => stop.into_response(&app, &call, &locales),
+        Err(stop) => stop.into_response(&app, &call, &[]),
     }
+}
+
+/// Browsers keep `SameSite=Lax` cookies to themselves when another site posts to us, and the person would be asked to sign in though
+/// they are: such a request is sent round once more as GET (demand A-1: both alike).
+fn with_cookies(call: &Call) -> Option<Response> {
+    let from_elsewhere = call.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let posted = call.method == Method::POST && (1..=LONGEST_QUERY).contains(&call.body.len());
+    if !posted || !from_elsewhere || session::named(call).next().is_some() {
+        return None;
+    }
+    let query = std::str::from_utf8(&call.body).ok()?;
+    let plain = query.bytes().all(|b| b.is_ascii_graphic() && !b"#\"<>\\".contains(&b));
+    plain.then(|| see_other(&format!("{}?{query}", call.uri.path())).ok()).flatten()
 }
 
 /// A request that was judged, and where it comes from.
@@ -98,8 +115,7 @@ async fn judged(app: &App, call: &Call) -> Result<Judged, Stop> {
         }
     }
     let target = rules::identify(&form, Some(&client))?;
-    let request =
-        rules::judge(&form, &client, target, came).map_err(|error| Stop::back(error, call.issuer()))?;
+    let request = rules::judge(&form, &client, target, came).map_err(|error| Stop::back(error, call.issuer()))?;
     Ok(Judged { client, request, pushed })
 }
 
@@ -108,10 +124,8 @@ async fn run(app: &App, call: &Call, judged: Judged) -> Response {
     let Judged { client, request, pushed } = judged;
     let locales = request.ui_locales.clone();
     for _ in 0..TRIES {
-        let visit = Visit {
-            pushed: pushed.clone(),
-            ..Visit::new(app, call, client.clone(), request.clone(), call.issuer())
-        };
+        let visit =
+            Visit { pushed: pushed.clone(), ..Visit::new(app, call, client.clone(), request.clone(), call.issuer()) };
         match visit.decide().await {
             Err(Stop::Again) => {}
             Err(stop) => return stop.into_response(app, call, &locales),
@@ -136,13 +150,7 @@ pub struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    fn new(
-        app: &'a App,
-        call: &'a Call,
-        client: Arc<Client>,
-        request: AuthorizationRequest,
-        issuer: String,
-    ) -> Self {
+    fn new(app: &'a App, call: &'a Call, client: Arc<Client>, request: AuthorizationRequest, issuer: String) -> Self {
         Self { app, call, client, request, issuer, pushed: None, interaction: None, cookies: Vec::new() }
     }
 
@@ -308,7 +316,8 @@ impl<'a> Visit<'a> {
         match self.gate().with_session(&user, &session).await.map_err(Stop::failed)? {
             Passage::Through(flow) => {
                 let outcome = gate::outcome(&flow, &session)?;
-                let changes = SignIns { app: self.app, tenant: &self.call.tenant }.redeem(*flow).map_err(Stop::failed)?;
+                let changes =
+                    SignIns { app: self.app, tenant: &self.call.tenant }.redeem(*flow).map_err(Stop::failed)?;
                 self.settle(session, user, outcome, changes).await
             }
             Passage::Ask(_) if self.silent() => {

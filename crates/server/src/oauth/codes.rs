@@ -54,7 +54,7 @@ enum Body {
 /// A code as it was found.
 pub enum Found {
     /// It may be redeemed, by these changes.
-    Good(Box<Authorized>, Change),
+    Good(Box<Authorized>, Box<Change>),
     /// It was redeemed before: this came of it.
     Spent(GrantId),
     /// It never was one, or is too old.
@@ -101,7 +101,7 @@ pub async fn find(app: &App, call: &Call, code: &str) -> Result<Found, Fault> {
             let body = write(&Body::Spent(authorized.grant.clone()))?;
             // Another version is another redemption: of many at once, one is written.
             let spent = Item { body, expires: now + REMEMBERED, ..item };
-            Ok(Found::Good(authorized, Change::PutItem(spent)))
+            Ok(Found::Good(authorized, Box::new(Change::PutItem(spent))))
         }
     }
 }

@@ -69,12 +69,7 @@ pub async fn is_due(
 ///
 /// # Errors
 /// The store failed.
-pub async fn given(
-    app: &App,
-    tenant: &TenantId,
-    person: &UserId,
-    client: &ClientId,
-) -> Result<Option<Given>, Fault> {
+pub async fn given(app: &App, tenant: &TenantId, person: &UserId, client: &ClientId) -> Result<Option<Given>, Fault> {
     app.store.item(tenant, KIND, &name(person, client)).await?.map(read).transpose()
 }
 

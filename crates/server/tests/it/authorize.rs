@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use protocol::claims::half_hash;
-use protocol::records::SigningAlg;
+use protocol::records::{AccessTokenFormat, SigningAlg};
 use serde_json::json;
 
 use crate::support::hosted::{CALLBACK, code_request, setup};
@@ -53,6 +53,38 @@ async fn a1_get_and_post_behave_alike() {
     assert_eq!(visitor.sign_in(&page, SCOTT.0, SCOTT.1).await.landed(CALLBACK)["state"], "posted");
     let page = visitor.post("/authorize", &pairs).await;
     assert_eq!(page.landed(CALLBACK)["state"], "posted");
+}
+
+#[tokio::test]
+async fn a1_a_request_posted_by_another_site_finds_the_session_all_the_same() {
+    let server = setup().start().await;
+    let (visitor, _) = signed_in(&server, "web").await;
+    let target = code_request("web", &[("prompt", "none")]);
+    let fields: Vec<(String, String)> =
+        form_urlencoded::parse(target.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
+    // What the browser sends with a form of another site: no cookie of ours.
+    let mut bare = Visitor::new(&server).with("sec-fetch-site", "cross-site");
+    let sent = bare.once("POST", "/authorize", Some(&fields)).await;
+    assert_eq!(sent.reply.status, 303);
+    let to = sent.reply.header("location").to_owned();
+    assert!(visitor.clone().get(&to).await.landed(CALLBACK).contains_key("code"), "{to}");
+    // Nobody is sent in circles.
+    assert_eq!(bare.get(&to).await.landed(CALLBACK)["error"], "login_required");
+}
+
+#[tokio::test]
+async fn attack_53_only_an_id_token_of_this_client_is_a_hint() {
+    let server = setup().start().await;
+    server.change_client("web", |client| client.access_token_format = AccessTokenFormat::Jwt).await;
+    let (mut visitor, landed) = signed_in(&server, "web").await;
+    let tokens = server.redeem("web", &landed["code"]).await.expect(200);
+    let (_, assertion) = server.password_assertion().await;
+    let own = tokens["id_token"].as_str().unwrap();
+    for (client, hint) in [("web", tokens["access_token"].as_str().unwrap()), ("web", &assertion), ("other", own)] {
+        let landed = visitor.silently(client, &[("id_token_hint", hint)]).await.landed(CALLBACK);
+        assert_eq!(landed["error"], "invalid_request", "{client} {hint}");
+    }
+    assert!(visitor.silently("web", &[("id_token_hint", own)]).await.landed(CALLBACK).contains_key("code"));
 }
 
 #[tokio::test]
@@ -378,13 +410,13 @@ async fn a13_scopes_nobody_knows_are_dropped_and_the_answer_says_so() {
 async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
     let server = setup().start().await;
     let (mut visitor, _) = signed_in(&server, "portal").await;
-    for kind in ["code", "id_token", "token", "id_token token", "code id_token", "code token", "code id_token token", "none"]
+    for kind in
+        ["code", "id_token", "token", "id_token token", "code id_token", "code token", "code id_token token", "none"]
     {
         let has = |word: &str| kind.split(' ').any(|one| one == word);
         let tokens = has("token") || has("id_token");
         for mode in ["", "query", "fragment", "form_post"] {
-            let pairs =
-                [("response_type", kind), ("response_mode", mode), ("nonce", "n-7"), ("scope", "openid email")];
+            let pairs = [("response_type", kind), ("response_mode", mode), ("nonce", "n-7"), ("scope", "openid email")];
             let page = visitor.get(&code_request("portal", &pairs)).await;
             if mode == "query" && tokens {
                 assert!(page.reply.header("location").contains('#'), "{kind}: errors keep out of the query too");
@@ -408,7 +440,15 @@ async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
             assert!(!landed["session_state"].contains(' '));
             assert!(!landed.contains_key("refresh_token"));
             let known = [
-                "code", "id_token", "access_token", "token_type", "expires_in", "scope", "state", "iss", "session_state",
+                "code",
+                "id_token",
+                "access_token",
+                "token_type",
+                "expires_in",
+                "scope",
+                "state",
+                "iss",
+                "session_state",
                 "grant_id",
             ];
             assert!(landed.keys().all(|name| known.contains(&name.as_str())), "{landed:?}");
@@ -430,7 +470,10 @@ async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
                 let back = server.redeem("portal", code).await.expect(200);
                 let (_, claims) = decode(back["id_token"].as_str().unwrap());
                 if let Some(front) = &front {
-                    assert_eq!((&front["iss"], &front["sub"], &front["sid"]), (&claims["iss"], &claims["sub"], &claims["sid"]));
+                    assert_eq!(
+                        (&front["iss"], &front["sub"], &front["sid"]),
+                        (&claims["iss"], &claims["sub"], &claims["sid"])
+                    );
                 }
                 if let Some(grant) = landed.get("grant_id") {
                     assert_eq!(back["grant_id"], **grant);

@@ -215,7 +215,8 @@ async fn the_issuer_of_the_prefix_that_was_called_is_that_of_the_tokens() {
         let tokens = server.redeem("web", &landed["code"]).await.expect(200);
         let (_, claims) = decode(tokens["id_token"].as_str().unwrap());
         assert_eq!(claims["iss"], landed["iss"]);
-        let metadata = server.ask("GET", &format!("{prefix}/.well-known/openid-configuration")).send().await.expect(200);
+        let metadata =
+            server.ask("GET", &format!("{prefix}/.well-known/openid-configuration")).send().await.expect(200);
         assert_eq!(metadata["issuer"], landed["iss"]);
     }
 }

@@ -67,7 +67,8 @@ impl Bench {
     }
 
     async fn push(&self, client: &str, more: &[(&str, &str)]) -> String {
-        let mut form = vec![("response_type", "code"), ("redirect_uri", CALLBACK), ("scope", "openid"), ("state", "pushed")];
+        let mut form =
+            vec![("response_type", "code"), ("redirect_uri", CALLBACK), ("scope", "openid"), ("state", "pushed")];
         form.extend(more);
         let reply = self.server.ask("POST", "/par").basic(client, &format!("{client}-secret")).form(&form).send().await;
         reply.expect(201)["request_uri"].as_str().unwrap().to_owned()
@@ -136,7 +137,13 @@ async fn j4_j7_attack_7_an_object_that_is_not_good_is_refused() {
 async fn a_client_that_must_sign_or_push_or_encrypt_does() {
     let mut bench = bench().await;
     let pairs = |client| {
-        [("client_id", client), ("response_type", "code"), ("redirect_uri", CALLBACK), ("scope", "openid"), ("state", "s")]
+        [
+            ("client_id", client),
+            ("response_type", "code"),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid"),
+            ("state", "s"),
+        ]
     };
     for client in ["strict", "pusher"] {
         let landed = bench.visitor.get(&request(&pairs(client))).await.landed(CALLBACK);
@@ -181,7 +188,8 @@ async fn attack_6_q18_q19_a_pushed_request_is_opened_as_often_as_wanted_and_answ
     let mut bench = bench().await;
     let uri = bench.push("pusher", &[]).await;
     // What stands beside it does not count (demands ).
-    let pairs = [("client_id", "pusher"), ("request_uri", uri.as_str()), ("state", "outside"), ("redirect_uri", SECOND)];
+    let pairs =
+        [("client_id", "pusher"), ("request_uri", uri.as_str()), ("state", "outside"), ("redirect_uri", SECOND)];
     let mut stranger = Visitor::new(&bench.server);
     let (one, two) = (stranger.get(&request(&pairs)).await, stranger.get(&request(&pairs)).await);
     let landed: BTreeMap<_, _> = stranger.sign_in(&one, SCOTT.0, SCOTT.1).await.landed(CALLBACK);

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::form::Form;
 
+use super::errand::Errand;
 use super::pages::{Press, Problem, field};
 use super::show::{self, Desk, Told};
-use super::errand::Errand;
 use super::{Place, act_factor};
 use crate::app::App;
 use crate::browser::Passage;
@@ -143,15 +143,16 @@ pub(super) async fn failed(
         Failure::Wrong(cause) => act_factor::problem(place, cause),
         Failure::TooManyMessages => Problem::TooManyMessages { wait: None },
         Failure::Unusable(_) => Problem::WayUnavailable,
-        Failure::NotNow(_) | Failure::Stale | Failure::Busy(_) | Failure::Fault(_) => return Err(Stop::failed(failure)),
+        Failure::NotNow(_) | Failure::Stale | Failure::Busy(_) | Failure::Fault(_) => {
+            return Err(Stop::failed(failure));
+        }
     };
     let told = Told::from(problem);
     // What was typed is there again, though nothing of it is stored.
     let shown = match (&desk.interaction.body.step, username) {
         (Step::SignIn(step), Some(username)) => {
             let mut interaction = desk.interaction.clone();
-            interaction.body.step =
-                Step::SignIn(SignInStep { username: Some(username.to_owned()), ..step.clone() });
+            interaction.body.step = Step::SignIn(SignInStep { username: Some(username.to_owned()), ..step.clone() });
             Desk::new(desk.app, desk.call, &interaction).show(Some(place), told).await?
         }
         _ => desk.show(Some(place), told).await?,

@@ -105,8 +105,7 @@ async fn password(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInSte
     let hinted = || sources.iter().filter(takes).find(|source| step.realm.as_deref() == Some(source.realm.as_str()));
     let source = named.or_else(hinted).or_else(|| sources.iter().find(takes));
     let source = source.ok_or_else(|| Fault::stored("the tenant has no directory that takes passwords"))?;
-    let submission =
-        Submission::Password { source: &source.id, username, password: Secret::from(password) };
+    let submission = Submission::Password { source: &source.id, username, password: Secret::from(password) };
     submit(desk, Place::Password, flow, step, submission, Some(username)).await
 }
 

@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::Place;
 use super::pages::{
-    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm, ErrorPage, Expired, Form,
-    FormPost, Look, NothingEnrolled, Page, PasskeyStep, Person, Problem, Reauthenticate, Scope, SignIn, SourceChoice,
-    TotpEntry, Wanted,
+    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm, ErrorPage,
+    Expired, Form, FormPost, Look, NothingEnrolled, Page, PasskeyStep, Person, Problem, Reauthenticate, Scope, SignIn,
+    SourceChoice, TotpEntry, Wanted,
 };
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
@@ -129,10 +129,8 @@ impl<'a> Desk<'a> {
                 known.push((session.id, user));
             }
         }
-        let accounts: Vec<Account<'_>> = known
-            .iter()
-            .map(|(id, user)| Account { id, person: person(user), signed_in: true })
-            .collect();
+        let accounts: Vec<Account<'_>> =
+            known.iter().map(|(id, user)| Account { id, person: person(user), signed_in: true }).collect();
         let action = self.action(Place::Account);
         let page = ChooseAccount { step: self.step(&action, &[], told), accounts: &accounts };
         Ok(self.answer(&Page::ChooseAccount(page)))

@@ -63,13 +63,7 @@ impl Visit<'_> {
     }
 
     /// What is granted, and how the person signed in.
-    fn detail(
-        &self,
-        user: &User,
-        outcome: &Outcome,
-        scope: Vec<String>,
-        sid: String,
-    ) -> Result<GrantDetail, Stop> {
+    fn detail(&self, user: &User, outcome: &Outcome, scope: Vec<String>, sid: String) -> Result<GrantDetail, Stop> {
         let request = &self.request;
         let kind = if request.response_type.code { "authorization_code" } else { "implicit" };
         Ok(GrantDetail {

@@ -36,7 +36,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     if user.not_before > proved || client.not_before > authorized.given {
         return Err(unusable());
     }
-    match redeem(request, *authorized, &user, spend).await {
+    match redeem(request, *authorized, &user, *spend).await {
         // Somebody redeemed it at the same moment. Nobody can tell who of the two had it rightly.
         Err(Refused::Rejected(rejection)) => match codes::find(app, call, code).await? {
             Found::Spent(grant) => kill(request, grant).await,
