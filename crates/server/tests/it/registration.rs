@@ -1,9 +1,18 @@
 //! Clients that register themselves (RFC 7591, RFC 7592, OpenID Connect Registration 1.0). Names carry the numbers of the
 //! project's list of conformance demands.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use countersign::config::Outbound;
 use countersign::directory::DirectoryChange;
 use protocol::records::{Client, ClientId};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Reply, Setup, TestKey, TestServer, client, on_both};
 
@@ -328,4 +337,144 @@ async fn g_14_a_client_registered_for_a_key_proves_itself_by_it_alone() {
     other["client_id"] = json!(id);
     server.json("PUT", &path(&body), text(&body, "registration_access_token"), &other).await.expect(200);
     ask(assertion("2")).await.oauth_error(401, "invalid_client", "CSIAQ");
+}
+
+/// Where a client publishes documents, over https.
+struct Publisher {
+    base: String,
+    documents: Arc<Mutex<BTreeMap<String, Value>>>,
+    fetched: Arc<AtomicUsize>,
+}
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
+
+impl Publisher {
+    async fn start() -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let documents = Arc::new(Mutex::new(BTreeMap::<String, Value>::new()));
+        let fetched = Arc::new(AtomicUsize::new(0));
+        let (shelf, count) = (Arc::clone(&documents), Arc::clone(&fetched));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut head = Vec::new();
+                let mut buffer = [0; 4096];
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut buffer).await {
+                        Ok(read) if read > 0 => head.extend_from_slice(&buffer[..read]),
+                        _ => break,
+                    }
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                count.fetch_add(1, Ordering::SeqCst);
+                let found = shelf.lock().unwrap().get(path).map(Value::to_string);
+                let (status, body) = found.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        Self { base, documents, fetched }
+    }
+
+    fn publish(&self, path: &str, document: Value) -> String {
+        self.documents.lock().unwrap().insert(path.to_owned(), document);
+        format!("{}{path}", self.base)
+    }
+
+    fn fetched(&self) -> usize {
+        self.fetched.load(Ordering::SeqCst)
+    }
+
+    /// A server that may fetch from here.
+    async fn reader(&self, policy: &str) -> TestServer {
+        let outbound = Outbound { allow: vec!["localhost".to_owned()], ca: Some(fixture("first.cert.pem")) };
+        with(policy).outbound(outbound).start().await
+    }
+}
+
+#[tokio::test]
+async fn g_10_g_11_a_sector_is_believed_that_knows_every_redirect_uri() {
+    let publisher = Publisher::start().await;
+    let server = publisher.reader("open").await;
+    let two = json!([CB, "https://other.example.test/cb"]);
+    let sector = publisher.publish("/sector.json", two.clone());
+    let metadata = |uris: &Value| json!({ "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": sector });
+    let body = register(&server, &metadata(&two)).await.expect(201);
+    assert_eq!((&body["subject_type"], &body["sector_identifier_uri"]), (&json!("pairwise"), &json!(sector)));
+    let more = json!([CB, "https://third.example.test/cb"]);
+    register(&server, &metadata(&more)).await.oauth_error(400, "invalid_client_metadata", "");
+    // Nor does an update bring in what the sector does not know.
+    let mut update = metadata(&more);
+    update["client_id"] = body["client_id"].clone();
+    let (path, token) = (path(&body), text(&body, "registration_access_token"));
+    server.json("PUT", &path, token, &update).await.oauth_error(400, "invalid_client_metadata", "");
+    // Several hosts without a sector are nobody's sector.
+    let alone = json!({ "redirect_uris": two, "subject_type": "pairwise" });
+    register(&server, &alone).await.oauth_error(400, "invalid_client_metadata", "");
+    for document in [json!({ "uris": two }), json!("x"), Value::Null] {
+        publisher.publish("/sector.json", document);
+        register(&server, &metadata(&two)).await.oauth_error(400, "invalid_client_metadata", "");
+    }
+}
+
+#[tokio::test]
+async fn g_9_a_key_changed_at_its_address_is_believed_and_made_up_names_do_not_make_us_fetch() {
+    let publisher = Publisher::start().await;
+    let server = publisher.reader("token").await;
+    let (first, second) = (TestKey::new("first"), TestKey::new("second"));
+    let uri = publisher.publish("/jwks", json!({ "keys": [first.jwk()] }));
+    let token = server.token_of("registrar", "s").await;
+    let metadata = json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri });
+    let body = server.json("POST", "/register", &token, &metadata).await.expect(201);
+    let id = text(&body, "client_id").to_owned();
+    let ask = |key: &TestKey| {
+        let now = server.world.now();
+        let claims = json!({ "iss": id, "sub": id, "aud": "https://login.example.test", "exp": now + 60, "jti": server.world.uuid() });
+        let form = [
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+            ("client_assertion", key.sign(&claims)),
+        ];
+        let server = server.clone();
+        async move { server.post_form("/token", &form).await }
+    };
+    ask(&first).await.expect(200);
+    ask(&first).await.expect(200);
+    assert_eq!(publisher.fetched(), 1);
+    publisher.publish("/jwks", json!({ "keys": [second.jwk()] }));
+    // Its name is not known, but we asked a moment ago.
+    ask(&second).await.oauth_error(401, "invalid_client", "CSIAQ");
+    assert_eq!(publisher.fetched(), 1);
+    server.world.advance(5);
+    ask(&second).await.expect(200);
+    assert_eq!(publisher.fetched(), 2);
+    for name in 0..10 {
+        ask(&TestKey::new(&format!("made-up-{name}"))).await.oauth_error(401, "invalid_client", "CSIAQ");
+    }
+    assert_eq!(publisher.fetched(), 2);
+    // The old key is not believed any longer, and a key under the same name is within a minute.
+    ask(&first).await.oauth_error(401, "invalid_client", "CSIAQ");
+    let third = TestKey::new("second");
+    publisher.publish("/jwks", json!({ "keys": [third.jwk()] }));
+    server.world.advance(60);
+    ask(&third).await.expect(200);
 }
