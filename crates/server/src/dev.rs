@@ -1,4 +1,4 @@
-//! What only development mode has: what was sent, shown to whoever asks.
+//! What only development mode has: what was sent, shown to whoever asks, and a place for answers to come back to.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::call::Call;
 use crate::reply;
 
 /// `GET /dev/outbox`: whose messages are wanted.
@@ -24,4 +25,13 @@ pub async fn outbox(State(app): State<App>, Query(wanted): Query<Wanted>) -> Res
         Some(outbox) => reply::same_origin(reply::json(StatusCode::OK, &outbox.list(wanted.to.as_deref()))),
         None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     }
+}
+
+/// `GET /dev/callback`: where the demonstration's browser client is answered. Shows what came back.
+pub async fn callback(call: Call) -> Response {
+    let came: serde_json::Map<String, serde_json::Value> = match call.query() {
+        Ok(form) => form.pairs().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+        Err(rejection) => return reply::rejection(&rejection),
+    };
+    reply::same_origin(reply::json(StatusCode::OK, &came))
 }

@@ -34,7 +34,7 @@ pub const OPEN: &[(&str, &str)] = &[
 ];
 
 /// Routes that only development mode has.
-pub const DEV_ONLY: &[&str] = &["/dev/outbox"];
+pub const DEV_ONLY: &[&str] = &["/dev/outbox", "/dev/callback"];
 
 /// Every route.
 pub fn build(app: App) -> Router {
@@ -66,7 +66,7 @@ pub fn build(app: App) -> Router {
     router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes());
     router = router.route(logout::CONFIRM, post(logout::confirm));
     if app.dev {
-        router = router.route("/dev/outbox", get(dev::outbox));
+        router = router.route("/dev/outbox", get(dev::outbox)).route("/dev/callback", get(dev::callback));
     }
     router.fallback(not_found).method_not_allowed_fallback(wrong_method).with_state(app)
 }

@@ -25,6 +25,10 @@ pub(super) fn run(command: Dev) -> Result<(), Failure> {
         config.server.listen = listener.local_addr().unwrap_or(command.listen);
         let base = base(config.server.listen);
         file.answer_at(&base);
+        // Browsers know passkeys by a name, never by a number.
+        if config.server.listen.ip().is_loopback() || config.server.listen.ip().is_unspecified() {
+            file.answer_at(&format!("http://localhost:{}", config.server.listen.port()));
+        }
         let ground = Ground::open(&config, true).await?;
         tenant_file::apply(&ground.store, &ground.master, &ground.hashing, &ground.world, &file, false).await?;
         let app = App::build(config, ground, true).await?;

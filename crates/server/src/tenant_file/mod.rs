@@ -197,8 +197,12 @@ impl TenantFile {
     /// Lets the first tenant answer under `url` too, unless some tenant does: development mode may listen anywhere.
     pub fn answer_at(&mut self, url: &str) {
         let taken = self.tenants.iter().flat_map(|part| &part.tenant.urls).any(|known| known == url);
-        if let (false, Some(first)) = (taken, self.tenants.first_mut()) {
-            first.tenant.urls.push(url.to_owned());
+        let (false, Some(first)) = (taken, self.tenants.first_mut()) else { return };
+        first.tenant.urls.push(url.to_owned());
+        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        for party in first.relying_parties.iter_mut().filter(|party| party.rp_id == host) {
+            party.origins.push(url.to_owned());
         }
     }
 }

@@ -111,6 +111,9 @@ async fn what_development_mode_has_exists_nowhere_else() {
     let message = &list.as_array().unwrap()[0];
     assert_eq!(crate::support::names(message), ["channel", "to", "code", "text", "time"]);
     assert_eq!(dev.ask("GET", "/dev/outbox?to=nobody@acme.org").send().await.expect(200), json!([]));
+    let came = dev.ask("GET", "/dev/callback?code=c%20d&state=s").send().await;
+    assert_eq!(came.expect(200), json!({ "code": "c d", "state": "s" }));
+    assert_eq!(came.header("access-control-allow-origin"), "", "a code is nobody else's to read");
 }
 
 /// Bodies that are no good anywhere.
