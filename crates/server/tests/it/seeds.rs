@@ -372,6 +372,28 @@ async fn outside_a_password_is_refused_and_a_denying_policy_says_so() {
     assert_eq!(reply.header("www-authenticate"), "", "a denial is no failed authentication");
 }
 
+/// The very first refresh may be the one that is challenged.
+#[tokio::test]
+async fn a_first_refresh_is_challenged_and_goes_on_in_the_same_grant() {
+    let rules = [
+        rule("In", true, "[]", "ACTION_MFA_ALWAYS", r#"["password"]"#),
+        rule("Second", false, "[]", "ACTION_MFA_ALWAYS", r#"["emailotp"]"#),
+    ];
+    let extra = r#"grant_types = ["policyauth", "refresh_token"]
+policy = 500001
+policy_grants = { policyauth = true, refresh_token = true }"#;
+    let setup = Setup::new().add(&policy(500_001, &rules)).add(&client("refresher", "a-secret", extra));
+    let mut server = setup.start().await;
+    server.cast = Cast { client: "refresher", secret: "a-secret", policy: 500_001, ..ACME };
+    let tokens = server.sign_in().await;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    let reply = server.ask("POST", "/oauth2/token").basic("refresher", "a-secret").form(&form).send().await;
+    let challenge = Challenge::of(&reply);
+    let assertion = server.prove_code(&challenge.token).await;
+    let again = server.present(&assertion).await.expect(200);
+    assert_eq!(again["grant_id"], tokens["grant_id"]);
+}
+
 /// Vendor page appendix A.4: a refresh long after the last second factor asks for a passkey.
 #[tokio::test]
 async fn a_refresh_is_challenged_and_goes_on_in_the_same_grant() {

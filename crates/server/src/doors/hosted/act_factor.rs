@@ -51,11 +51,15 @@ pub(super) async fn asked(
     let flow = desk.flow(step).await?;
     let Some((open, _)) = open(&flow) else { return Err(Stop::Again) };
     let ways = desk.ways(&flow, open).await?;
-    match ways.as_slice() {
-        [only] if is_sent(only.kind) => send(&desk, flow, only, false).await,
-        [only] if only.kind == FactorKind::Totp => go(interaction, Place::Totp),
-        _ => go(interaction, Place::Way),
+    if let [only] = ways.as_slice() {
+        if is_sent(only.kind) {
+            return send(&desk, flow, only, false).await;
+        }
+        if only.kind == FactorKind::Totp {
+            return go(interaction, Place::Totp);
+        }
     }
+    go(interaction, Place::Way)
 }
 
 fn go(interaction: &Interaction, place: Place) -> Result<Response, Stop> {

@@ -107,7 +107,11 @@ pub async fn hand_out(
         Some(Wanted::AccessToken) | None => issue::all(request, &grant, user, scope, issue::Turn::First).await?,
     };
     changes.extend(issued.changes);
-    changes.push(if grant.version == 0 { Change::AddGrant(grant) } else { Change::UpdateGrant(grant) });
+    changes.push(match grant.version {
+        // Stored as the first version: what comes back with it is no new grant.
+        0 => Change::AddGrant(Grant { version: 1, ..grant }),
+        _ => Change::UpdateGrant(grant),
+    });
     issue::commit(request, "tokens", changes).await?;
     Ok(issued.tokens)
 }
