@@ -140,7 +140,9 @@ fn is_well_formed(name: &str, text: &str) -> bool {
         }
         "locale" => {
             let mut parts = text.split(['-', '_']);
-            parts.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()))
+            parts
+                .next()
+                .is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()))
                 && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
         }
         "zoneinfo" => {

@@ -214,12 +214,21 @@ fn c_7_in_the_standards_words_nobody_learns_what_nobody_asked_for() {
 #[test]
 fn c_5_values_of_another_form_are_left_out() {
     for (name, good, bad) in [
-        ("birthdate", &["1990-02-03", "0000-02-03", "1990"][..], &["3.2.1990", "1990-13-01", "1990-02", "90", "1990-02-03-04"][..]),
+        (
+            "birthdate",
+            &["1990-02-03", "0000-02-03", "1990"][..],
+            &["3.2.1990", "1990-13-01", "1990-02", "90", "1990-02-03-04"][..],
+        ),
         ("locale", &["en", "de-AT", "zh-Hant-TW"], &["e", "english (US)", "en--US"]),
         ("zoneinfo", &["Europe/Vienna", "UTC"], &["+01:00", "Vienna time"]),
-        ("website", &["https://example.test/~a", "http://example.test"], &["example.test", "javascript:alert(1)", "https://"]),
+        (
+            "website",
+            &["https://example.test/~a", "http://example.test"],
+            &["example.test", "javascript:alert(1)", "https://"],
+        ),
     ] {
-        let told = |text: &&str| describe(&user(json!({ name: [text] })), &around(&[]), &client(json!({}))).get(name).cloned();
+        let told =
+            |text: &&str| describe(&user(json!({ name: [text] })), &around(&[]), &client(json!({}))).get(name).cloned();
         for text in good {
             assert_eq!(told(text), Some(json!(text)), "{name}");
         }

@@ -43,8 +43,7 @@ pub enum KeyAlg {
 
 impl KeyAlg {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::RsaOaep, Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA128Kw, Self::EcdhEsA256Kw];
+    pub const ALL: [Self; 5] = [Self::RsaOaep, Self::RsaOaep256, Self::EcdhEs, Self::EcdhEsA128Kw, Self::EcdhEsA256Kw];
 
     /// The `alg` value.
     pub fn as_str(self) -> &'static str {
@@ -237,9 +236,7 @@ impl Header {
         };
         let party = |name: &'static str| match header.get(name) {
             None => Ok(Vec::new()),
-            Some(value) => {
-                value.as_str().and_then(|text| decode_url(text, MAX_PARTY)).ok_or(JweProblem::Header(name))
-            }
+            Some(value) => value.as_str().and_then(|text| decode_url(text, MAX_PARTY)).ok_or(JweProblem::Header(name)),
         };
         Ok(Self {
             alg: text("alg").and_then(KeyAlg::named).ok_or(JweProblem::Algorithm)?,

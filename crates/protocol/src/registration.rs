@@ -131,7 +131,8 @@ fn read_names(from: &Reader<'_>, client: &mut Client) -> Result<(), Rejection> {
 
 /// A language tag in outline (BCP 47).
 fn is_language(tag: &str) -> bool {
-    tag.len() <= 35 && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    tag.len() <= 35
+        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// Grants and response types, which must go together (RFC 7591 §2.1).
@@ -164,9 +165,8 @@ fn read_flows(from: &Reader<'_>, client: &mut Client, rules: &Rules<'_>) -> Resu
             None => BTreeSet::from(["authorization_code".to_owned()]),
         },
     };
-    let responses = responses.unwrap_or_else(|| {
-        if grants.contains("authorization_code") { vec!["code".to_owned()] } else { Vec::new() }
-    });
+    let responses = responses
+        .unwrap_or_else(|| if grants.contains("authorization_code") { vec!["code".to_owned()] } else { Vec::new() });
     if responses.iter().flat_map(|response| grants_of(response)).any(|grant| !grants.contains(grant)) {
         return Err(wrong("`response_types` and `grant_types` do not go together"));
     }
@@ -214,7 +214,9 @@ fn read_redirects(from: &Reader<'_>, client: &mut Client) -> Result<(), Rejectio
         let host = web_host(uri);
         let secure = uri.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
         if !client.native && implicit && (!secure || host.as_deref() == Some("localhost")) {
-            return Err(refuse("a web client with the implicit grant needs `https` and a host other than localhost".into()));
+            return Err(refuse(
+                "a web client with the implicit grant needs `https` and a host other than localhost".into(),
+            ));
         }
     }
     client.redirect_uris = uris;

@@ -160,11 +160,8 @@ impl Outbound {
     pub async fn post_form(&self, url: &str, pairs: &[(&str, &str)]) -> Result<u16, FetchError> {
         let url = self.admit(url)?;
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        let request = self
-            .client
-            .post(url)
-            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body);
+        let request =
+            self.client.post(url).header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         let response = request.send().await.map_err(FetchError::NoAnswer)?;
         Ok(response.status().as_u16())
     }

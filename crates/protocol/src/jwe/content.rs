@@ -82,11 +82,8 @@ fn halves(enc: ContentEnc, key: &[u8]) -> Result<(hmac::Key, UnboundCipherKey), 
         return Err(JweProblem::Closed);
     }
     let (mac, cipher) = key.split_at(key.len() / 2);
-    let (hash, aes) = if enc == ContentEnc::A128CbcHs256 {
-        (hmac::HMAC_SHA256, &AES_128)
-    } else {
-        (hmac::HMAC_SHA512, &AES_256)
-    };
+    let (hash, aes) =
+        if enc == ContentEnc::A128CbcHs256 { (hmac::HMAC_SHA256, &AES_128) } else { (hmac::HMAC_SHA512, &AES_256) };
     let cipher = UnboundCipherKey::new(aes, cipher).map_err(|_| JweProblem::Closed)?;
     Ok((hmac::Key::new(hash, mac), cipher))
 }
@@ -119,12 +116,7 @@ fn seal_cbc(
 }
 
 /// The tag is judged before anything is decrypted, so that nobody learns of padding.
-fn open_cbc(
-    enc: ContentEnc,
-    key: &[u8],
-    header: &[u8],
-    sealed: &Sealed,
-) -> Result<Zeroizing<Vec<u8>>, JweProblem> {
+fn open_cbc(enc: ContentEnc, key: &[u8], header: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, JweProblem> {
     let (mac, cipher) = halves(enc, key)?;
     let iv: [u8; CBC_IV] = sealed.iv.as_slice().try_into().map_err(|_| JweProblem::Closed)?;
     let expected = tag(&mac, header, &iv, &sealed.text);

@@ -122,7 +122,8 @@ impl EncryptionKey {
             Public::P256(recipient) => {
                 let ephemeral = ephemeral(random)?;
                 let public = ephemeral.compute_public_key().map_err(|_| JweProblem::Closed)?;
-                let (x, y) = public.as_ref().get(1..33).zip(public.as_ref().get(33..POINT)).ok_or(JweProblem::Closed)?;
+                let (x, y) =
+                    public.as_ref().get(1..33).zip(public.as_ref().get(33..POINT)).ok_or(JweProblem::Closed)?;
                 let epk = json!({"kty": "EC", "crv": "P-256", "x": encode_url(x), "y": encode_url(y)});
                 let agreed = agreed_key(&ephemeral, recipient.as_slice(), alg, enc, (&[], &[]))?;
                 let Some(kek) = kek(alg, &agreed)? else {
@@ -279,7 +280,8 @@ impl DecryptionKey {
             }
             Private::P256 { key, .. } => {
                 let epk = header.epk.as_ref().ok_or(JweProblem::Header("epk"))?;
-                let on_curve = epk.get("kty").is_some_and(|v| v == "EC") && epk.get("crv").is_some_and(|v| v == "P-256");
+                let on_curve =
+                    epk.get("kty").is_some_and(|v| v == "EC") && epk.get("crv").is_some_and(|v| v == "P-256");
                 let public = point(epk).filter(|_| on_curve).ok_or(JweProblem::Header("epk"))?;
                 let agreed = agreed_key(key, &public, header.alg, header.enc, (&header.apu, &header.apv))?;
                 match kek(header.alg, &agreed)? {

@@ -196,7 +196,8 @@ fn keys_for_signatures_and_of_other_kinds_are_not_encrypted_to() {
     assert!(read(&|jwk| jwk["kty"] = "OKP".into()).is_none());
     let bound = read(&|jwk| jwk["alg"] = "RSA-OAEP".into()).unwrap();
     assert!(bound.serves(KeyAlg::RsaOaep) && !bound.serves(KeyAlg::RsaOaep256));
-    let small = EncryptionKey::read(json!({"kty": "RSA", "n": encode_url([255; 128]), "e": "AQAB"}).as_object().unwrap());
+    let small =
+        EncryptionKey::read(json!({"kty": "RSA", "n": encode_url([255; 128]), "e": "AQAB"}).as_object().unwrap());
     let pair = (KeyAlg::RsaOaep, ContentEnc::A128Gcm);
     assert_eq!(encrypt(b"x", &small.unwrap(), pair, None, &mut counting()).unwrap_err(), JweProblem::NoKey);
 }

@@ -178,7 +178,11 @@ fn g_6_values_that_are_wrong_or_not_offered_are_refused_by_name() {
         let rejection = register(with(json!({ name: value }))).unwrap_err();
         assert_eq!(rejection.code, OAuthCode::InvalidClientMetadata, "{name} {value}");
         // T-8: what may stand in `error_description`.
-        assert!(rejection.detail.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{}", rejection.detail);
+        assert!(
+            rejection.detail.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+            "{}",
+            rejection.detail
+        );
     }
 }
 
@@ -214,16 +218,21 @@ fn grants_and_response_types_go_together() {
     );
     // The order of words is free (MRT §4).
     assert!(register(with(json!({"response_types": ["token id_token code"]}))).is_ok());
-    let device = json!({"grant_types": ["urn:ietf:params:oauth:grant-type:device_code"], "token_endpoint_auth_method": "none"});
+    let device =
+        json!({"grant_types": ["urn:ietf:params:oauth:grant-type:device_code"], "token_endpoint_auth_method": "none"});
     assert_eq!(register(device).unwrap().response_types, Vec::<String>::new());
 }
 
 #[test]
 fn g_16_members_nobody_knows_are_passed_over() {
-    let client = register(with(json!({"tea": "earl grey", "client_id": "mine", "client_secret": "mine", "software_statement": "a.b.c"})));
+    let client = register(with(
+        json!({"tea": "earl grey", "client_id": "mine", "client_secret": "mine", "software_statement": "a.b.c"}),
+    ));
     let told = describe(&client.unwrap());
     assert_eq!(told["client_id"], "new");
-    assert!(!told.contains_key("tea") && !told.contains_key("software_statement") && !told.contains_key("client_secret"));
+    assert!(
+        !told.contains_key("tea") && !told.contains_key("software_statement") && !told.contains_key("client_secret")
+    );
 }
 
 #[test]
@@ -250,14 +259,17 @@ fn a_stranger_gets_no_power_and_is_believed_nothing() {
     assert_eq!((client.consent, client.policy, client.open_to_all), (Consent::NeverPrompt, Some(7), false));
     assert_eq!(client.scopes, BTreeSet::from(["payments".to_owned()]));
     assert!(register_as(with(json!({"grant_types": ["client_credentials"]})), &rules).is_ok());
-    for more in [json!({"api_entitlements": ["manageTenant"]}), json!({"access_policy": 8}), json!({"consent_action": "maybe"})] {
+    for more in
+        [json!({"api_entitlements": ["manageTenant"]}), json!({"access_policy": 8}), json!({"consent_action": "maybe"})]
+    {
         assert_eq!(register_as(with(more), &rules).unwrap_err().code, OAuthCode::InvalidClientMetadata);
     }
 }
 
 #[test]
 fn an_update_replaces_what_is_registrable_and_keeps_what_an_administrator_set() {
-    let mut client = register(with(json!({"client_name": "Old", "logo_uri": "https://app.example.test/l.png"}))).unwrap();
+    let mut client =
+        register(with(json!({"client_name": "Old", "logo_uri": "https://app.example.test/l.png"}))).unwrap();
     client.policy = Some(3);
     client.enabled = false;
     client.scopes.insert("own".to_owned());
@@ -270,7 +282,9 @@ fn an_update_replaces_what_is_registrable_and_keeps_what_an_administrator_set() 
 #[test]
 fn encrypted_answers_need_a_key_to_encrypt_to() {
     let ec = json!({"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"});
-    let ask = |alg: &str, jwk: Value| register(with(json!({"id_token_encrypted_response_alg": alg, "jwks": {"keys": [jwk]}})));
+    let ask = |alg: &str, jwk: Value| {
+        register(with(json!({"id_token_encrypted_response_alg": alg, "jwks": {"keys": [jwk]}})))
+    };
     let client = ask("ECDH-ES+A256KW", ec.clone()).unwrap();
     assert_eq!(client.id_token_encryption, Some(("ECDH-ES+A256KW".into(), "A128CBC-HS256".into())));
     assert!(ask("RSA-OAEP", ec.clone()).is_err());

@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(ring.algorithms(100), [SigningAlg::Rs256]);
         let keys = ring.jwks(100).document["keys"].as_array().unwrap().clone();
         let uses: Vec<_> = keys.iter().map(|key| key["use"].as_str().unwrap()).collect();
-        assert_eq!((uses.iter().filter(|u| **u == "enc").count(), uses.iter().filter(|u| **u == "sig").count()), (2, 1));
+        assert_eq!(
+            (uses.iter().filter(|u| **u == "enc").count(), uses.iter().filter(|u| **u == "sig").count()),
+            (2, 1)
+        );
     }
 
     #[tokio::test]

@@ -101,12 +101,14 @@ pub async fn encrypt(
     plain: &[u8],
     cty: Option<&'static str>,
 ) -> Result<String, Refused> {
-    let refuse =
-        |text: &'static str| Refused::Rejected(Rejection::new(OAuthCode::InvalidClientMetadata, text));
+    let refuse = |text: &'static str| Refused::Rejected(Rejection::new(OAuthCode::InvalidClientMetadata, text));
     let pair = KeyAlg::named(alg).zip(ContentEnc::named(enc));
     let pair = pair.ok_or_else(|| refuse("the client is set to an encryption that is not offered"))?;
-    let keys = keys_of_client(app, client, None).await.map_err(|_| refuse("the encryption key of the client cannot be had"))?;
-    let key = keys.encryption_key(pair.0).ok_or_else(|| refuse("the client has no encryption key for its algorithm"))?;
+    let keys = keys_of_client(app, client, None)
+        .await
+        .map_err(|_| refuse("the encryption key of the client cannot be had"))?;
+    let key =
+        keys.encryption_key(pair.0).ok_or_else(|| refuse("the client has no encryption key for its algorithm"))?;
     let mut random = |bytes: &mut [u8]| app.world.random(bytes);
     jwe::encrypt(plain, key, pair, cty, &mut random).map_err(|_| refuse("the encryption key of the client is unusable"))
 }

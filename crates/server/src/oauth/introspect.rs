@@ -105,7 +105,8 @@ async fn jwt(app: &App, call: &Call, token: &str, now: Seconds) -> Result<Option
         return Ok(None);
     }
     // A pairwise name cannot be turned back: the grant knows whose it is.
-    let pairwise = row.subject.is_some() && client::find(call, row.client.as_str()).is_some_and(|client| client.pairwise);
+    let pairwise =
+        row.subject.is_some() && client::find(call, row.client.as_str()).is_some_and(|client| client.pairwise);
     if !pairwise {
         return Ok(Some(row));
     }

@@ -104,11 +104,8 @@ async fn create(app: &App, call: &Call) -> Result<Response, No> {
     }
     check_sector(app, &client).await?;
     let token = app.world.token(tokens::ACCESS_TOKEN_LENGTH);
-    client.registration = Some(ClientRegistration {
-        token_sha256: hash(&token),
-        issued_at: now,
-        vouched: voucher.is_some(),
-    });
+    client.registration =
+        Some(ClientRegistration { token_sha256: hash(&token), issued_at: now, vouched: voucher.is_some() });
     let secret = renew_secret(app, &mut client);
     store(app, tenant, &client).await?;
     tracing::info!(tenant = %tenant.tenant.id, client = %client.id, vouched = voucher.is_some(), "a client registered itself");
@@ -140,20 +137,18 @@ fn judge(
     vouched: bool,
     powers: Option<Powers<'_>>,
 ) -> Result<Client, Rejection> {
-    let rules = Rules {
-        grant_types: &grant_types(),
-        signing_algs: &tenant.keys.algorithms(app.world.now()),
-        vouched,
-        powers,
-    };
+    let rules =
+        Rules { grant_types: &grant_types(), signing_algs: &tenant.keys.algorithms(app.world.now()), vouched, powers };
     registration::read(metadata, client, &rules)
 }
 
 /// Strangers are counted by address, and all together (attack case 4 of registration: filling the directory).
 async fn meter(app: &App, call: &Call) -> Result<(), No> {
-    let strangers = call.tenant.clients.values().filter(|client| {
-        client.registration.as_ref().is_some_and(|registration| !registration.vouched)
-    });
+    let strangers = call
+        .tenant
+        .clients
+        .values()
+        .filter(|client| client.registration.as_ref().is_some_and(|registration| !registration.vouched));
     let limit = i64::from(call.tenant.tenant.settings.registrations_per_hour);
     let key = format!("registration:{}", network_of(call.peer));
     let meter = Change::Meter { key, limit, window: 3600, at: app.world.now() };
@@ -252,13 +247,7 @@ fn owns(client: &Client, token: &str) -> bool {
 }
 
 /// RFC 7592 §2.2: the metadata as a whole takes the place of the old.
-async fn update(
-    app: &App,
-    call: &Call,
-    tenant: &TenantView,
-    before: &Client,
-    token: &str,
-) -> Result<Response, No> {
+async fn update(app: &App, call: &Call, tenant: &TenantView, before: &Client, token: &str) -> Result<Response, No> {
     let metadata = metadata(call)?;
     if metadata.get("client_id").and_then(Value::as_str) != Some(before.id.as_str()) {
         return Err(Rejection::new(OAuthCode::InvalidClientMetadata, "`client_id` is missing or another").into());

@@ -116,7 +116,8 @@ async fn d_3_to_d_9_and_d_14_to_d_17_everything_is_there_with_its_type() {
     for (name, value) in document.as_object().unwrap() {
         let right = if name.ends_with("_supported") && !value.is_boolean() {
             value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(Value::is_string))
-        } else if name.ends_with("_endpoint") || name.ends_with("_uri") || name.ends_with("_iframe") || name == "issuer" {
+        } else if name.ends_with("_endpoint") || name.ends_with("_uri") || name.ends_with("_iframe") || name == "issuer"
+        {
             value.as_str().is_some_and(|uri| uri.starts_with("https://"))
         } else {
             value.is_boolean()
@@ -132,29 +133,52 @@ async fn d_3_to_d_9_and_d_14_to_d_17_everything_is_there_with_its_type() {
             assert!(found.contains(*one), "{name} lacks {one}: {found:?}");
         }
     };
-    for name in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "registration_endpoint",
-        "end_session_endpoint", "check_session_iframe", "device_authorization_endpoint", "pushed_authorization_request_endpoint",
-        "introspection_endpoint", "revocation_endpoint"]
-    {
+    for name in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "registration_endpoint",
+        "end_session_endpoint",
+        "check_session_iframe",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+    ] {
         assert!(text(&document, name).starts_with(ISSUER), "{name}");
     }
     holds("scopes_supported", &["openid", "profile", "email", "address", "phone", "offline_access"]);
     holds("id_token_signing_alg_values_supported", &["RS256", "ES256", "PS256", "EdDSA"]);
     holds("subject_types_supported", &["public", "pairwise"]);
-    holds("response_types_supported", &["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"]);
+    holds(
+        "response_types_supported",
+        &["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
+    );
     holds("response_modes_supported", &["query", "fragment", "form_post"]);
-    holds("grant_types_supported", &["authorization_code", "implicit", "refresh_token", "client_credentials", "policyauth"]);
+    holds(
+        "grant_types_supported",
+        &["authorization_code", "implicit", "refresh_token", "client_credentials", "policyauth"],
+    );
     holds("userinfo_signing_alg_values_supported", &["RS256"]);
     holds("code_challenge_methods_supported", &["S256"]);
     holds("ui_locales_supported", &["en", "de"]);
     holds("claims_supported", &STANDARD_CLAIMS);
     let methods = list("token_endpoint_auth_methods_supported");
-    assert_eq!(methods, ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"].map(str::to_owned).into());
+    assert_eq!(
+        methods,
+        ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"].map(str::to_owned).into()
+    );
     assert!(!list("token_endpoint_auth_signing_alg_values_supported").contains("none"));
     assert!(!list("id_token_signing_alg_values_supported").contains("none"));
-    for flag in ["frontchannel_logout_supported", "frontchannel_logout_session_supported", "backchannel_logout_supported",
-        "backchannel_logout_session_supported", "claims_parameter_supported", "authorization_response_iss_parameter_supported"]
-    {
+    for flag in [
+        "frontchannel_logout_supported",
+        "frontchannel_logout_session_supported",
+        "backchannel_logout_supported",
+        "backchannel_logout_session_supported",
+        "claims_parameter_supported",
+        "authorization_response_iss_parameter_supported",
+    ] {
         assert_eq!(document[flag], json!(true), "{flag}");
     }
 }
@@ -181,7 +205,9 @@ async fn d_7_d_11_what_is_announced_is_there() {
         let reads = document["request_parameter_supported"] == true;
         assert_eq!(document.get("request_object_signing_alg_values_supported").is_some(), reads);
         if reads {
-            assert!(document["request_object_signing_alg_values_supported"].as_array().unwrap().contains(&json!("RS256")));
+            assert!(
+                document["request_object_signing_alg_values_supported"].as_array().unwrap().contains(&json!("RS256"))
+            );
         }
     }
     // D-10: what no registry knows is told only where the vendor's clients look for it.
@@ -268,7 +294,8 @@ async fn k_4_k_5_after_a_rotation_new_tokens_bear_the_new_key_and_old_ones_still
     verify(text(&after, "id_token"), &set);
     verify(text(&before, "id_token"), &jwks(&server).await);
     server.world.advance(7200);
-    let kids: Vec<Value> = jwks(&server).await["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
+    let kids: Vec<Value> =
+        jwks(&server).await["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
     assert!(kids.contains(&new) && !kids.contains(&old));
 }
 
@@ -368,7 +395,10 @@ async fn u_4_signed_encrypted_or_both_as_the_client_registered() {
     };
     let judged = |jwt: &str, id: &str| {
         let claims = verify(jwt, &set);
-        assert_eq!((&claims["iss"], &claims["aud"], &claims["sub"]), (&json!(ISSUER), &json!(id), &json!("6040003AL1")));
+        assert_eq!(
+            (&claims["iss"], &claims["aud"], &claims["sub"]),
+            (&json!(ISSUER), &json!(id), &json!("6040003AL1"))
+        );
         assert!(claims.get("nonce").is_none());
         assert_eq!(claims["email"], "alice@acme.org");
     };
@@ -415,8 +445,20 @@ async fn u_5_u_6_bad_tokens_missing_scopes_and_tokens_in_the_query_are_refused()
 async fn c_1_c_2_c_7_each_scope_brings_its_claims_and_nothing_else() {
     let server = server().await;
     let profile = [
-        "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website",
-        "gender", "birthdate", "zoneinfo", "locale", "updated_at",
+        "name",
+        "given_name",
+        "family_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
     ];
     let all = format!("openid {}", ["profile", "email", "address", "phone"].join(" "));
     for (scope, wanted) in [
@@ -483,7 +525,8 @@ async fn the_vendor_s_paths_tell_the_vendor_s_members() {
 async fn a_client_s_own_map_brings_claims_of_any_attribute() {
     let attributes = "[tenant.users.attributes]\ndepartment = \"Ω\"\nroles = [\"a\", \"b\"]\n";
     let map = "claims = { dept = \"department\", roles = \"roles\", none = \"missing\", sub = \"department\" }";
-    let server = Setup::new().add(&user("604000MAPS", "maps", "pw-of-maps", attributes)).add(&app("app", map)).start().await;
+    let server =
+        Setup::new().add(&user("604000MAPS", "maps", "pw-of-maps", attributes)).add(&app("app", map)).start().await;
     let made = tokens_at(&server, "/token", "app", ("maps", "pw-of-maps"), "openid").await;
     for told in [userinfo(&server, &made).await, id_token(&made)] {
         assert_eq!((&told["dept"], &told["roles"]), (&json!("Ω"), &json!(["a", "b"])));

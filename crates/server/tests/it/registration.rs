@@ -58,8 +58,14 @@ async fn g_1_g_2_g_3_a_client_is_registered_with_everything_it_needs_to_know() {
     assert_eq!(reply.header("cache-control"), "no-store");
     let body = reply.expect(201);
     assert!(text(&body, "client_id").len() == 36 && text(&body, "client_secret").len() >= 40);
-    assert_eq!((&body["client_secret_expires_at"], &body["client_id_issued_at"]), (&json!(0), &json!(server.world.now())));
-    assert_eq!((&body["client_name"], &body["token_endpoint_auth_method"]), (&json!("Example"), &json!("client_secret_basic")));
+    assert_eq!(
+        (&body["client_secret_expires_at"], &body["client_id_issued_at"]),
+        (&json!(0), &json!(server.world.now()))
+    );
+    assert_eq!(
+        (&body["client_name"], &body["token_endpoint_auth_method"]),
+        (&json!("Example"), &json!("client_secret_basic"))
+    );
     // G-3: together, and an address of ours.
     assert!(text(&body, "registration_access_token").len() >= 40);
     assert_eq!(
@@ -77,9 +83,8 @@ fn g_17_a_client_registered_a_moment_ago_is_known_everywhere_at_once() {
         let body = made(&server, json!({})).await;
         // It proves itself: what it lacks is a code, not credentials.
         let form = [("grant_type", "authorization_code"), ("code", "x"), ("redirect_uri", CB)];
-        let ask = |secret: &str| {
-            server.ask("POST", "/token").basic(text(&body, "client_id"), secret).form(&form).send()
-        };
+        let ask =
+            |secret: &str| server.ask("POST", "/token").basic(text(&body, "client_id"), secret).form(&form).send();
         ask(text(&body, "client_secret")).await.oauth_error(400, "invalid_grant", "CSIAQ");
         ask("another secret").await.oauth_error(401, "invalid_client", "CSIAQ");
         // Another node was told by the store.
@@ -140,7 +145,8 @@ async fn an_update_replaces_the_metadata_and_keeps_the_client() {
     assert_eq!((&told["client_name"], told.get("tos_uri")), (&json!("New"), None));
     assert_eq!((&told["registration_access_token"], told.get("client_secret")), (&json!(token), None));
     // RFC 7592 §2.2: whom it is about must be said, and a secret cannot be chosen.
-    for (name, value) in [("client_id", json!("another")), ("client_id", Value::Null), ("client_secret", json!("mine"))] {
+    for (name, value) in [("client_id", json!("another")), ("client_id", Value::Null), ("client_secret", json!("mine"))]
+    {
         let mut wrong = wanted.clone();
         wrong[name] = value;
         server.json("PUT", &path, token, &wrong).await.oauth_error(400, "invalid_client_metadata", "");
@@ -166,11 +172,20 @@ async fn an_update_does_not_undo_what_an_administrator_did() {
     let mut client: Client = (**directory.tenant(&server.tenant()).unwrap().client(id.as_str()).unwrap()).clone();
     client.networks = vec!["192.0.2.0/24".to_owned()];
     client.policy = Some(420_017);
-    server.app.directories.change(&server.tenant(), vec![DirectoryChange::PutClient(Box::new(client.clone()))]).await.unwrap();
+    server
+        .app
+        .directories
+        .change(&server.tenant(), vec![DirectoryChange::PutClient(Box::new(client.clone()))])
+        .await
+        .unwrap();
     let (path, token) = (path(&body), text(&body, "registration_access_token"));
-    let wanted = json!({ "client_id": id, "redirect_uris": [CB], "access_policy": 1, "consent_action": "never_prompt" });
+    let wanted =
+        json!({ "client_id": id, "redirect_uris": [CB], "access_policy": 1, "consent_action": "never_prompt" });
     let told = server.json("PUT", &path, token, &wanted).await.expect(200);
-    assert_eq!((&told["access_policy"], &told["consent_action"]), (&json!(420_017), &json!("prompt_once_and_remember")));
+    assert_eq!(
+        (&told["access_policy"], &told["consent_action"]),
+        (&json!(420_017), &json!("prompt_once_and_remember"))
+    );
     let now = server.app.directories.current();
     assert_eq!(now.tenant(&server.tenant()).unwrap().client(id.as_str()).unwrap().networks, client.networks);
     // Switched off, it does not switch itself on.
@@ -229,7 +244,10 @@ async fn g_16_unknown_members_are_passed_over_and_strangers_get_no_power() {
     assert!(body.get("tea").is_none() && body.get("api_entitlements").is_none());
     assert_ne!(text(&body, "client_id"), "registrar");
     assert_ne!(text(&body, "client_secret"), "chosen");
-    assert_eq!((&body["consent_action"], &body["all_users_entitled"]), (&json!("prompt_once_and_remember"), &json!(true)));
+    assert_eq!(
+        (&body["consent_action"], &body["all_users_entitled"]),
+        (&json!("prompt_once_and_remember"), &json!(true))
+    );
     for grant in ["password", "client_credentials", "policyauth", "urn:ietf:params:oauth:grant-type:token-exchange"] {
         let metadata = json!({ "redirect_uris": [CB], "grant_types": ["authorization_code", grant] });
         register(&server, &metadata).await.oauth_error(400, "invalid_client_metadata", "");
@@ -269,9 +287,8 @@ fn g_18_strangers_are_counted_by_address_on_every_node() {
         let server = with("open").start_on(store).await;
         let other = server.another().await;
         let metadata = json!({ "redirect_uris": [CB] });
-        let from = |server: &TestServer, address: &str| {
-            server.ask("POST", "/register").from(address).json(&metadata).send()
-        };
+        let from =
+            |server: &TestServer, address: &str| server.ask("POST", "/register").from(address).json(&metadata).send();
         for at in 0..5 {
             let node = if at % 2 == 0 { &server } else { &other };
             from(node, "203.0.113.9").await.expect(201);
@@ -281,7 +298,11 @@ fn g_18_strangers_are_counted_by_address_on_every_node() {
         from(&server, "203.0.113.10").await.expect(201);
         // Wrong metadata costs nothing, and a customer's network of version 6 counts as one.
         for at in 0..5 {
-            server.ask("POST", "/register").from("203.0.113.11").json(&json!({})).send().await.oauth_error(400, "invalid_redirect_uri", "");
+            server.ask("POST", "/register").from("203.0.113.11").json(&json!({})).send().await.oauth_error(
+                400,
+                "invalid_redirect_uri",
+                "",
+            );
             from(&server, &format!("2001:db8:1:2::{at}")).await.expect(201);
         }
         from(&server, "203.0.113.11").await.expect(201);
@@ -299,7 +320,8 @@ async fn the_vendor_s_paths_have_their_own_names_for_it() {
         ("/oidc/endpoint/default", "/oidc/endpoint/default/client_registration"),
         ("/v1.0/endpoint/default", "/oidc/endpoint/default/client_registration"),
     ] {
-        let document = server.ask("GET", &format!("{prefix}/.well-known/openid-configuration")).send().await.expect(200);
+        let document =
+            server.ask("GET", &format!("{prefix}/.well-known/openid-configuration")).send().await.expect(200);
         assert_eq!(document["registration_endpoint"], format!("https://login.example.test{at}"));
         let body = server.ask("POST", at).json(&json!({ "redirect_uris": [CB] })).send().await.expect(201);
         assert!(path(&body).starts_with(at), "{body}");
@@ -417,7 +439,8 @@ async fn g_10_g_11_a_sector_is_believed_that_knows_every_redirect_uri() {
     let server = publisher.reader("open").await;
     let two = json!([CB, "https://other.example.test/cb"]);
     let sector = publisher.publish("/sector.json", two.clone());
-    let metadata = |uris: &Value| json!({ "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": sector });
+    let metadata =
+        |uris: &Value| json!({ "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": sector });
     let body = register(&server, &metadata(&two)).await.expect(201);
     assert_eq!((&body["subject_type"], &body["sector_identifier_uri"]), (&json!("pairwise"), &json!(sector)));
     let more = json!([CB, "https://third.example.test/cb"]);

@@ -184,9 +184,8 @@ pub(super) fn keys(
     let tenant = plan.tenant.clone();
     for KeyPart { alg, decrypts, kid, pkcs8 } in &part.keys {
         let known = |kid: &str| stored.keys.iter().any(|record| record.kid == kid);
-        let lasts = |record: &KeyRecord| {
-            record.alg == *alg && record.decrypts == *decrypts && record.signs_until.is_none()
-        };
+        let lasts =
+            |record: &KeyRecord| record.alg == *alg && record.decrypts == *decrypts && record.signs_until.is_none();
         if stored.keys.iter().any(lasts) {
             continue;
         }

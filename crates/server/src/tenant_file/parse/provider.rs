@@ -27,10 +27,18 @@ pub(super) fn check(client: &Client, report: &Report<'_>, place: &Place) {
     ] {
         let Some((alg, enc)) = pair else { continue };
         if KeyAlg::named(alg).is_none() {
-            wrong(field, "no such encryption algorithm", &format!("known: {}", quoted(&KeyAlg::ALL.map(KeyAlg::as_str))));
+            wrong(
+                field,
+                "no such encryption algorithm",
+                &format!("known: {}", quoted(&KeyAlg::ALL.map(KeyAlg::as_str))),
+            );
         }
         if ContentEnc::named(enc).is_none() {
-            wrong(field, "no such content cipher", &format!("known: {}", quoted(&ContentEnc::ALL.map(ContentEnc::as_str))));
+            wrong(
+                field,
+                "no such content cipher",
+                &format!("known: {}", quoted(&ContentEnc::ALL.map(ContentEnc::as_str))),
+            );
         }
         if outbound && client.keys == ClientKeys::None {
             wrong(field, "the client has no key to encrypt to", "give `jwks` or `jwks_uri`");
@@ -42,7 +50,8 @@ pub(super) fn check(client: &Client, report: &Report<'_>, place: &Place) {
     ] {
         let Some(alg) = alg else { continue };
         let known = alg.parse::<Algorithm>().is_ok_and(|alg| ASYMMETRIC.contains(&alg));
-        if !known && !(unsigned && alg == "none") {
+        let expected = known || unsigned && alg == "none";
+        if !expected {
             wrong(field, "no such signature algorithm", "name one of public keys, such as `ES256`");
         }
     }
