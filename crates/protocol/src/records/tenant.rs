@@ -96,6 +96,8 @@ pub struct TenantSettings {
     pub voice_otp: OtpSettings,
     /// Time-based one-time passwords (RFC 6238).
     pub totp: TotpSettings,
+    /// Approval on the phone.
+    pub push: PushSettings,
     /// What new passwords must be, and how long one does.
     pub password: PasswordSettings,
     /// Whether WebAuthn is offered at all.
@@ -138,6 +140,7 @@ impl Default for TenantSettings {
             sms_otp: OtpSettings::default(),
             voice_otp: OtpSettings::default(),
             totp: TotpSettings::default(),
+            push: PushSettings::default(),
             password: PasswordSettings::default(),
             fido2_enabled: true,
             language: "en".to_owned(),
@@ -231,6 +234,26 @@ pub struct TotpSettings {
 impl Default for TotpSettings {
     fn default() -> Self {
         Self { enabled: true, algorithm: "SHA1".to_owned(), digits: 6, period: 30, skew: 1, one_time_use: true }
+    }
+}
+
+/// How approval on the phone is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
+    /// Whether the person must type a number on the phone that the page shows.
+    pub number_match: bool,
+    /// Seconds a request waits (10 to 300).
+    pub expiry: Seconds,
+    /// Requests one person may be sent in an hour.
+    pub per_hour: u32,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self { enabled: false, number_match: false, expiry: 120, per_hour: 10 }
     }
 }
 

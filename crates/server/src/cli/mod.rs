@@ -15,6 +15,7 @@ mod check;
 mod dev;
 mod explain;
 mod keys;
+mod phone;
 mod serve;
 
 /// A self-hosted identity server: one sign-in engine, several doors.
@@ -52,6 +53,9 @@ enum Command {
                             countersign explain 7HX2QK9P --config server.toml --tenant acme"
     )]
     Explain(Explain),
+    /// Be a phone: register, and approve or deny sign-ins from the terminal
+    #[command(subcommand)]
+    Phone(phone::PhoneCommand),
 }
 
 #[derive(Args)]
@@ -197,6 +201,7 @@ pub fn run() -> ExitCode {
         Command::Keys(KeysCommand::Rotate(command)) => keys::rotate(&command),
         Command::Keys(KeysCommand::CreateMaster { file }) => keys::create_master(&file),
         Command::Explain(command) => explain::run(&command),
+        Command::Phone(command) => phone::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

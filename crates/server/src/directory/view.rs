@@ -108,11 +108,9 @@ pub fn offered(settings: &TenantSettings) -> Vec<FactorKind> {
         FactorKind::VoiceOtp => settings.voice_otp.enabled,
         FactorKind::Totp => settings.totp.enabled,
         FactorKind::Passkey => settings.fido2_enabled,
+        FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => settings.push.enabled,
         // Not built yet: offering them would promise what nobody can answer.
         FactorKind::Questions
-        | FactorKind::PushPresence
-        | FactorKind::PushFingerprint
-        | FactorKind::PushFace
         | FactorKind::Qr
         | FactorKind::BypassCode => false,
     };

@@ -74,7 +74,9 @@ impl SignIns<'_> {
     pub async fn issue_alone(self, asker: &Asker, request: IssueRequest<'_>) -> Result<Made, Failure> {
         let now = self.app.world.now();
         let (kind, user) = match &request {
-            IssueRequest::Code { enrolment, .. } => (kind_of(enrolment)?, Some(enrolment.user.clone())),
+            IssueRequest::Code { enrolment, .. } | IssueRequest::Push { enrolment, .. } => {
+                (kind_of(enrolment)?, Some(enrolment.user.clone()))
+            }
             IssueRequest::Transient { kind, user, .. } => (*kind, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, user.clone()),
         };
@@ -86,6 +88,12 @@ impl SignIns<'_> {
         bind(&mut made.challenge, asker);
         let mut changes = vec![Change::AddChallenge(made.challenge.clone())];
         let mut metered = 1..1;
+        if let (Some(FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace), Some(user)) =
+            (FactorKind::parse(&made.challenge.kind), &user)
+        {
+            changes.extend(self.pace_push(user, &made.challenge).await?);
+            metered.end = changes.len();
+        }
         if let Some(message) = &message {
             changes.extend(self.meter(user.as_ref(), message, now));
             metered.end = changes.len();
@@ -108,7 +116,9 @@ impl SignIns<'_> {
     /// # Errors
     /// [`Failure::Wrong`] when the answer is wrong or nothing is judged at present; see [`Failure`].
     pub async fn submit_alone(self, asker: &Asker, submission: Submission<'_>) -> Result<Checked, Failure> {
-        if let Submission::Code { challenge, .. } | Submission::Passkey { challenge, .. } = &submission
+        if let Submission::Code { challenge, .. }
+        | Submission::Push { challenge }
+        | Submission::Passkey { challenge, .. } = &submission
             && !asker.made(challenge)
         {
             return Err(Failure::NotNow(NotNow::NoChallenge));

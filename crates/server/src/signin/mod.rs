@@ -5,6 +5,7 @@
 pub mod alone;
 pub mod applied;
 pub mod context;
+pub mod devices;
 pub mod driver;
 pub mod enrol;
 pub mod factors;

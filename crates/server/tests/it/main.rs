@@ -20,6 +20,7 @@ mod jwt_assertion;
 mod logout;
 mod matrix;
 mod par;
+mod factors_push;
 mod password_grant;
 mod provider;
 mod races;

@@ -32,14 +32,14 @@ fn sign_ins<'a>(app: &'a App, call: &'a Call) -> SignIns<'a> {
 }
 
 /// Who manages enrolments, and whose.
-struct Manager {
-    reach: Reach,
+pub(super) struct Manager {
+    pub(super) reach: Reach,
     /// What was proved for the token of a person who acts for themselves.
     proved: Option<Vec<FactorKind>>,
 }
 
 impl Manager {
-    async fn of(app: &App, call: &Call) -> Result<Self, Refusal> {
+    pub(super) async fn of(app: &App, call: &Call) -> Result<Self, Refusal> {
         let caller = authenticate(app, call).await?;
         let reach = caller.reach(&MANAGE_OWN, &MANAGE_ANY)?;
         let proved = match &caller {
@@ -51,13 +51,13 @@ impl Manager {
         Ok(Self { reach, proved })
     }
 
-    async fn demand_add(&self, app: &App, call: &Call, user: &UserId) -> Result<(), Refusal> {
+    pub(super) async fn demand_add(&self, app: &App, call: &Call, user: &UserId) -> Result<(), Refusal> {
         let Some(proved) = &self.proved else { return Ok(()) };
         let enrolled = sign_ins(app, call).enrolments_of(user).await?;
         if may_add(proved, &enrolled) { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
-    fn demand_change(&self, enrolment: &Enrolment) -> Result<(), Refusal> {
+    pub(super) fn demand_change(&self, enrolment: &Enrolment) -> Result<(), Refusal> {
         match &self.proved {
             Some(proved) if !may_change(proved, enrolment) => Err(Refusal::Forbidden),
             Some(_) | None => Ok(()),

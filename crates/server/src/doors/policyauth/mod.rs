@@ -3,7 +3,7 @@
 //! Owns the dialect of `/v1.0/authnmethods`, `/v2.0/factors` and their errors. The grant itself is in `oauth/grants`.
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 
@@ -11,6 +11,7 @@ pub mod assertion;
 mod caller;
 mod config;
 mod decisions;
+mod devices;
 mod enrol;
 mod enrolments;
 mod fido2;
@@ -18,6 +19,7 @@ mod generated;
 mod otp;
 mod password;
 mod perform;
+mod push;
 mod refusal;
 mod totp;
 mod transient;
@@ -30,10 +32,17 @@ pub use perform::{Performed, Performer};
 pub use refusal::Refusal;
 
 /// The paths of the door, for labels of metrics.
-pub const PATHS: [&str; 27] = [
+pub const PATHS: [&str; 34] = [
+    "/v1.0/authenticators",
+    "/v1.0/authenticators/initiation",
+    "/v1.0/authenticators/registration",
+    "/v1.0/authenticators/{id}",
+    "/v1.0/authenticators/{id}/verifications",
+    "/v1.0/authenticators/{id}/verifications/{verification}",
     "/v1.0/authnmethods/password",
     "/v1.0/authnmethods/password/{source}",
     "/v1.0/authnmethods/password/{source}/reset",
+    "/v1.0/authnmethods/signatures",
     "/v1.0/authnmethods/{kind}/transient/verification",
     "/v1.0/authnmethods/{kind}/transient/verification/{verification}",
     "/v1.0/decisions",
@@ -62,7 +71,7 @@ pub const PATHS: [&str; 27] = [
 
 /// Every route of the door.
 pub fn routes() -> Router<App> {
-    Router::new().merge(vault::routes()).merge(administration()).merge(performing()).merge(enrolling())
+    Router::new().merge(vault::routes()).merge(administration()).merge(performing()).merge(enrolling()).merge(phones())
 }
 
 /// Factors are performed.
@@ -107,6 +116,21 @@ fn enrolling() -> Router<App> {
         )
         .route("/v2.0/factors/{kind}", get(enrolments::of_kind).post(enrol::create))
         .route("/v2.0/factors/{kind}/{enrolment}", get(enrolments::one).put(enrol::replace).delete(enrol::remove))
+}
+
+/// Phones, and what they are asked to approve.
+fn phones() -> Router<App> {
+    Router::new()
+        .route("/v1.0/authenticators", get(devices::list))
+        .route("/v1.0/authenticators/initiation", post(devices::initiation))
+        .route("/v1.0/authenticators/registration", post(devices::registration))
+        .route("/v1.0/authenticators/{id}", delete(devices::remove))
+        .route("/v1.0/authnmethods/signatures", post(devices::enrol))
+        .route("/v1.0/authenticators/{id}/verifications", get(push::list).post(push::start))
+        .route(
+            "/v1.0/authenticators/{id}/verifications/{verification}",
+            get(push::read).post(push::answer).delete(push::cancel),
+        )
 }
 
 /// What administrators read and set.

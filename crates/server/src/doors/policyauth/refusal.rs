@@ -191,6 +191,7 @@ impl Refusal {
             Unusable::SwitchedOff => Self::SwitchedOff,
             Unusable::BadUserVerification => Self::Malformed("The member userVerification is not valid."),
             Unusable::BadAddress => Self::Unusable("The address is not valid."),
+            Unusable::TooMuchToShow => Self::Malformed("There is too much to show on the phone."),
             Unusable::DomainNotAllowed => Self::Unusable("No codes are sent to this mail domain."),
             Unusable::NoAddress
             | Unusable::BadSecret

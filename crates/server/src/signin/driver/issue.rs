@@ -7,7 +7,7 @@ use store::{Challenge, Change, CommitError};
 
 use super::{Failure, Flow, SignIns, kind_of};
 use crate::delivery::{Channel, Outgoing};
-use crate::signin::factors;
+use crate::signin::factors::{self, push::Asked};
 use crate::tokens;
 
 /// A challenge to make.
@@ -29,6 +29,13 @@ pub enum IssueRequest<'a> {
         user: Option<UserId>,
         /// Text put before the code.
         correlation: Option<&'a str>,
+    },
+    /// Approval on the phone.
+    Push {
+        /// The enrolment, whose device is asked.
+        enrolment: &'a Enrolment,
+        /// What is asked.
+        asked: Asked<'a>,
     },
     /// WebAuthn assertion options.
     Passkey {
@@ -64,7 +71,7 @@ impl SignIns<'_> {
             *user_verification = "required";
         }
         let (kind, enrolment, user) = match &request {
-            IssueRequest::Code { enrolment, .. } => {
+            IssueRequest::Code { enrolment, .. } | IssueRequest::Push { enrolment, .. } => {
                 (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
             }
             IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
@@ -74,15 +81,22 @@ impl SignIns<'_> {
         let step = self.advance(&mut flow, Event::Issue { kind, enrolment, who })?;
         let mut changes = self.note(&mut flow, step.effects);
         let (made, message) = self.make(Some(&flow.id), request, now)?;
+        let mut paced = Vec::new();
         let step = self.advance(&mut flow, Event::Issued { challenge: made.challenge.id.0.clone() })?;
         changes.extend(self.note(&mut flow, step.effects));
         changes.push(Change::AddChallenge(made.challenge.clone()));
+        if let (Some(FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace), Some(user)) =
+            (FactorKind::parse(&made.challenge.kind), &user)
+        {
+            paced.extend(self.pace_push(user, &made.challenge).await?);
+        }
         let before = changes.len();
+        changes.extend(paced);
         if let (Some(message), Some(user)) = (&message, &user) {
             changes.extend(self.meter(Some(user), message, now));
         }
         let metered = before..changes.len();
-        let sends = !metered.is_empty();
+        let sends = message.is_some() && user.is_some();
         if let (Some(message), true) = (&message, sends) {
             changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
         }
@@ -147,6 +161,11 @@ impl SignIns<'_> {
                 factors::otp::Request { kind, sign_in: sign_in.cloned(), user, enrolment: None, to, correlation },
                 now,
             ),
+            IssueRequest::Push { enrolment, asked } => {
+                let challenge = factors::push::issue(&self.app.world, &settings.push, sign_in, enrolment, &asked, now)
+                    .map_err(Failure::Unusable)?;
+                return Ok((Made { challenge, options: None }, None));
+            }
             IssueRequest::Passkey { relying_party, user, credentials, user_verification } => {
                 if !settings.fido2_enabled {
                     return Err(Failure::Unusable(factors::Unusable::SwitchedOff));

@@ -36,6 +36,11 @@ pub enum Submission<'a> {
         /// The code.
         code: Secret<String>,
     },
+    /// A request to approve that the phone has settled.
+    Push {
+        /// The transaction.
+        challenge: Challenge,
+    },
     /// A WebAuthn assertion.
     Passkey {
         /// The relying party.
@@ -181,7 +186,7 @@ impl SignIns<'_> {
                 );
                 LookedUp { kind: engine::FactorKind::Password, counter, enrolment: None, challenge: None, ..who(user) }
             }
-            Submission::Code { challenge, .. } => {
+            Submission::Code { challenge, .. } | Submission::Push { challenge } => {
                 let kind = engine::FactorKind::parse(&challenge.kind)
                     .ok_or_else(|| Fault::stored("a challenge names a factor that does not exist"))?;
                 let user = match &challenge.user {
@@ -250,6 +255,13 @@ impl SignIns<'_> {
                     Some(enrolment) => factors::otp::of_enrolment(judgement, &challenge, enrolment, now),
                     None => judgement,
                 }
+            }
+            Submission::Push { challenge } => {
+                let enrolment = match &challenge.enrolment {
+                    Some(id) => self.app.store.enrolment(&self.tenant.tenant.id, id).await?,
+                    None => None,
+                };
+                factors::push::judge(&challenge, enrolment.as_ref(), now)
             }
             Submission::Totp { enrolment, code } => {
                 let settings = &self.tenant.tenant.settings.totp;

@@ -5,6 +5,7 @@
 
 pub mod otp;
 pub mod password;
+pub mod push;
 pub mod totp;
 pub mod webauthn;
 
@@ -143,6 +144,9 @@ pub enum Unusable {
     /// The relying party is switched off.
     #[error("the relying party is switched off")]
     RelyingPartyOff,
+    /// There is more to show than fits on a phone.
+    #[error("there is too much to show")]
+    TooMuchToShow,
     /// The text of the message could not be made.
     #[error("the message could not be written")]
     NoMessage,
