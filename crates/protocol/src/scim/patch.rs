@@ -292,8 +292,9 @@ fn change(
 ) -> Result<(), ScimError> {
     let before = members.get(attribute.name);
     if op == Op::Remove {
+        // RFC 7644 §3.5.2.2 has one word for both.
         if attribute.required {
-            return Err(error::value(format!("attribute `{}` is required", attribute.name)));
+            return Err(mutability(attribute));
         }
         if attribute.mutability == Mutability::Immutable && before.is_some() {
             return Err(mutability(attribute));

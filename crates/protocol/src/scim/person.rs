@@ -62,6 +62,8 @@ const ADDRESS: [(&str, &str); 6] = [
 ];
 /// The first is what the claim does not say of the primary address, the others are whole.
 const ADDRESSES: &str = "scim.addresses";
+/// Set where a client took `active` away: whoever is not said to be active is not, and nothing is shown.
+const UNASSIGNED: &str = "scim.active";
 const MANAGER: &str = "manager";
 /// Attributes beside those of schemas.
 const MOST_CUSTOM: usize = 100;
@@ -117,7 +119,9 @@ pub fn document(user: &User, around: &Around<'_>) -> Map<String, Value> {
             shown.insert((*member).to_owned(), value.into());
         }
     }
-    shown.insert("active".to_owned(), user.active.into());
+    if user.active || !attributes.contains_key(UNASSIGNED) {
+        shown.insert("active".to_owned(), user.active.into());
+    }
     let lists = LISTS.iter().map(|(member, key, rest, _)| (*member, list(attributes, key, rest)));
     let whole = WHOLE.iter().map(|(member, key)| (*member, details(attributes, key)));
     for (member, values) in lists.chain([("addresses", addresses(attributes))]).chain(whole) {
@@ -275,13 +279,15 @@ pub fn attributes(
         }
     }
     for (member, key) in WHOLE {
-        let texts: Vec<String> =
-            objects(document, member).into_iter().map(|one| Value::Object(one).to_string()).collect();
+        let texts: Vec<String> = objects(document, member).into_iter().map(text).collect();
         if !texts.is_empty() {
             kept.insert(key.to_owned(), texts);
         }
     }
     keep_addresses(&mut kept, objects(document, "addresses"));
+    if !document.contains_key("active") {
+        kept.insert(UNASSIGNED.to_owned(), vec!["unassigned".to_owned()]);
+    }
     Ok(kept)
 }
 
@@ -293,13 +299,19 @@ fn objects(document: &Map<String, Value>, member: &str) -> Vec<Map<String, Value
     all
 }
 
+/// An object as it is kept: members by name, so that the same is always the same text.
+fn text(members: Map<String, Value>) -> String {
+    let sorted: BTreeMap<String, Value> = members.into_iter().collect();
+    Value::Object(sorted.into_iter().collect()).to_string()
+}
+
 fn keep_list(kept: &mut Attributes, objects: Vec<Map<String, Value>>, key: &str, rest: &str) {
     let (mut values, mut details) = (Vec::new(), Vec::new());
     for mut one in objects {
         // Without its value there is nothing to keep the rest beside.
         if let Some(Value::String(value)) = one.remove("value") {
             values.push(value);
-            details.push(Value::Object(one).to_string());
+            details.push(text(one));
         }
     }
     if !values.is_empty() {
@@ -318,7 +330,7 @@ fn keep_addresses(kept: &mut Attributes, objects: Vec<Map<String, Value>>) {
                 }
             }
         }
-        details.push(Value::Object(one).to_string());
+        details.push(text(one));
     }
     if !details.is_empty() {
         kept.insert(ADDRESSES.to_owned(), details);

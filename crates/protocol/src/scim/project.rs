@@ -86,17 +86,16 @@ impl Projection {
             place.extension == extension && place.attribute.is_none_or(|one| one.name == attribute.name)
         };
         match self {
-            Self::Default => (attribute.returned == Returned::Default).then_some(value),
+            Self::Default if attribute.returned == Returned::Default => usual(attribute, value),
+            Self::Default => None,
             Self::Only(places) => {
                 let about: Vec<&Place> = places.iter().filter(about).filter(|p| is_about(p, attribute)).collect();
                 if about.is_empty() {
                     return None;
                 }
-                if about.iter().any(|place| place.sub.is_none()) {
-                    return Some(value);
-                }
-                let subs: Vec<&str> = about.iter().filter_map(|place| place.sub.map(|sub| sub.name)).collect();
-                filter_members(value, |name| subs.contains(&name))
+                let whole = about.iter().any(|place| place.sub.is_none());
+                let named = |name: &str| about.iter().any(|place| place.sub.is_some_and(|sub| sub.name == name));
+                filter_members(value, |name| named(name) || whole && is_usual(attribute, name))
             }
             Self::Without(places) => {
                 let about: Vec<&Place> = places.iter().filter(about).filter(|p| is_about(p, attribute)).collect();
@@ -104,7 +103,7 @@ impl Projection {
                     return None;
                 }
                 let subs: Vec<&str> = about.iter().filter_map(|place| place.sub.map(|sub| sub.name)).collect();
-                if subs.is_empty() { Some(value) } else { filter_members(value, |name| !subs.contains(&name)) }
+                filter_members(value, |name| !subs.contains(&name) && is_usual(attribute, name))
             }
         }
     }
@@ -116,6 +115,15 @@ fn is_about(place: &Place, attribute: &Attribute) -> bool {
         Some(one) => one.name == attribute.name,
         None => place.extension.is_some(),
     }
+}
+
+/// A value without what is answered only on request.
+fn usual(attribute: &'static Attribute, value: Value) -> Option<Value> {
+    filter_members(value, |name| is_usual(attribute, name))
+}
+
+fn is_usual(attribute: &'static Attribute, name: &str) -> bool {
+    attribute.sub(name).is_none_or(|sub| matches!(sub.returned, Returned::Default | Returned::Always))
 }
 
 fn filter_members(value: Value, keep: impl Fn(&str) -> bool + Copy) -> Option<Value> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::attribute::{Attribute, Kind};
+use super::attribute::{Attribute, Kind, Returned};
 use super::list::LARGEST_PAGE;
 use super::model::{Model, Schema};
 
@@ -122,7 +122,7 @@ const MEMBERS: [Attribute; 4] = [
     Attribute::text("value", "The identifier of the member.").exact().immutable(),
     Attribute::reference("$ref", "Where the member is.", &["User"]).immutable(),
     Attribute::text("type", "What the member is.").canonical(&["User"]).immutable(),
-    Attribute::text("display", "The login name of the member.").read_only(),
+    Attribute::text("display", "The login name of the member.").read_only().returned(Returned::Request),
 ];
 static GROUP_ATTRIBUTES: [Attribute; 2] = [
     Attribute::text("displayName", "The name of the group.").required().unique(),

@@ -291,8 +291,8 @@ fn every_error_of_operations_has_its_word() {
     refused(json!([{ "op": "replace", "value": { "id": "x" } }]), Mutability);
     refused(json!([{ "op": "add", "path": "meta.created", "value": "2020-01-01T00:00:00Z" }]), Mutability);
     refused(json!([{ "op": "remove", "path": "groups" }]), Mutability);
-    refused(json!([{ "op": "remove", "path": "userName" }]), InvalidValue);
-    refused(json!([{ "op": "replace", "path": "userName", "value": null }]), InvalidValue);
+    refused(json!([{ "op": "remove", "path": "userName" }]), Mutability);
+    refused(json!([{ "op": "replace", "path": "userName", "value": null }]), Mutability);
     refused(json!([{ "op": "replace", "path": "userName", "value": "" }]), InvalidValue);
     refused(json!([{ "op": "add", "path": "title" }]), InvalidValue);
     refused(json!([{ "op": "add", "path": "title", "value": 7 }]), InvalidValue);
@@ -398,6 +398,19 @@ fn answers_hold_what_is_asked_for_and_what_always_is() {
 }
 
 #[test]
+fn what_is_answered_on_request_comes_when_it_is_named() {
+    let group = object(json!({ "id": "g", "displayName": "G", "members": [{ "value": "U1", "display": "scott" }] }));
+    let shown = |only: &[&str], without: &[&str]| {
+        Projection::new(&STANDARD_GROUP, only, without).unwrap().project(&STANDARD_GROUP, group.clone())
+    };
+    assert_eq!(shown(&[], &[])["members"], json!([{ "value": "U1" }]));
+    assert_eq!(shown(&["members"], &[])["members"], json!([{ "value": "U1" }]));
+    assert_eq!(shown(&["members", "members.display"], &[])["members"][0]["display"], "scott");
+    assert_eq!(shown(&["members.display"], &[])["members"], json!([{ "display": "scott" }]));
+    assert!(!shown(&[], &["members.value"]).contains_key("members"));
+}
+
+#[test]
 fn queries_are_bounded() {
     let form = |text: &str| crate::form::Form::parse(text.as_bytes()).unwrap();
     let query =
@@ -475,6 +488,8 @@ fn a_person_becomes_a_document_and_back() {
         let mut back = user();
         back.attributes = person::attributes(model, &document, &scott.attributes).unwrap();
         assert_eq!(shown(&back, model), document);
+        let again = person::attributes(model, &shown(&back, model), &back.attributes).unwrap();
+        assert_eq!(again, back.attributes, "the same is kept the same");
         assert_eq!(back.attributes["birthdate"], ["1970-01-01"]);
         assert_eq!(back.attributes["email_verified"], ["true"]);
     }
@@ -501,6 +516,17 @@ fn another_address_was_never_verified_and_the_primary_one_comes_first() {
     let document = shown(&back, &STANDARD_USER);
     assert_eq!(document["emails"][1], json!({ "value": "a@x", "type": "home" }));
     assert_eq!(document["addresses"][1], json!({ "country": "DE", "type": "home" }));
+}
+
+#[test]
+fn whoever_is_not_said_to_be_active_is_shown_as_nothing() {
+    let mut document = shown(&user(), &STANDARD_USER);
+    document.remove("active");
+    let attributes = person::attributes(&STANDARD_USER, &document, &user().attributes).unwrap();
+    let off = User { active: false, attributes, ..user() };
+    assert!(!shown(&off, &STANDARD_USER).contains_key("active"));
+    assert!(shown(&off, &VENDOR_USER)[schemas::VENDOR].to_string().find("scim.").is_none());
+    assert_eq!(shown(&User { active: true, ..off }, &STANDARD_USER)["active"], true);
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl<'a> People<'a> {
     /// The resource is not acceptable, the login name is taken, too much to do, or the store failed.
     pub async fn create(&self, sent: &Document) -> Result<Changed, Refusal> {
         let mut document = read::resource(self.shape.user(), sent)?;
+        document.entry("active").or_insert(Value::Bool(true));
         let password = take_password(&mut document);
         let source = self.source(&document)?;
         if source.kind == SourceKind::Federated && password.is_some() {
@@ -110,7 +111,7 @@ impl<'a> People<'a> {
             id: UserId(new_id(self.app)),
             source: source.id.clone(),
             username: username(&document)?,
-            active: document.get("active").and_then(Value::as_bool).unwrap_or(true),
+            active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
             password: None,
             groups: Default::default(),
             attributes: person::attributes(self.shape.user(), &document, &Default::default())?,
