@@ -1,5 +1,6 @@
 // A real browser: Chromium, without a window, with a profile of its own.
 
+import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 
 import { chromium } from 'playwright-core'
@@ -22,6 +23,38 @@ export function startBrowser() {
       '--no-proxy-server',
     ],
   })
+}
+
+/**
+ * A page in a fresh profile. Whatever it complains about, and whomever else than these origins it asks, fails the test.
+ */
+export async function openPage(t, browser, origins, options = {}) {
+  const context = await browser.newContext({ locale: 'en-GB', ...options })
+  context.setDefaultTimeout(15_000)
+  const page = await context.newPage()
+  const complaints = []
+  page.on('console', message => {
+    // A page that refuses says so by its status as well, and that is told here.
+    const refused = /^Failed to load resource: .* status of 400/.test(message.text()) && message.location().url === page.url()
+    if (message.type() === 'error' && !refused) complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(error.message))
+  page.on('request', request => {
+    const { protocol, origin } = new URL(request.url())
+    if (protocol.startsWith('http') && !origins.includes(origin)) complaints.push(`asked ${request.url()}`)
+  })
+  t.after(async () => {
+    await context.close()
+    assert.deepEqual(complaints, [])
+  })
+  return page
+}
+
+/** Types a password and sends it. */
+export async function signIn(page, { username, password }) {
+  await page.locator('#username').fill(username)
+  await page.locator('#password').fill(password)
+  await page.locator('#submit').click()
 }
 
 /** The passkey of the person `pat` in tenant.toml. Public, like everything there. */

@@ -109,19 +109,27 @@ async function complete(words) {
 async function answers(running, url) {
   let over, problem
   running.ended.then(code => (over = code))
-  for (const deadline = Date.now() + patience; Date.now() < deadline; await pause(10)) {
+  const ready = await until(async () => {
     if (over !== undefined) throw new Error(`the server ended with ${over}: ${running.said()}`)
     const response = await fetch(url).catch(error => void (problem = error.cause ?? error))
-    if (response?.ok) return
-    // Not a matter of waiting: Node reads the authorities it trusts once, when it starts.
-    if (/certificate|CERT/.test(problem?.code)) break
-  }
+    // A certificate is not a matter of waiting: Node reads the authorities it trusts once, when it starts.
+    return response?.ok || /certificate|CERT/.test(problem?.code)
+  })
+  if (ready && !/certificate|CERT/.test(problem?.code)) return
   await running.stop()
   throw new Error(`the server does not answer (set NODE_EXTRA_CA_CERTS=tls/ca.pem?): ${problem}\n${running.said()}`)
 }
 
-// Between two looks at a process that is starting; nothing else here waits for time to pass.
-const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds))
+/**
+ * Looks until something is so, for what another process does in its own time; false when it never was. Nothing else here waits
+ * for time to pass.
+ */
+export async function until(isSo) {
+  for (const deadline = Date.now() + patience; Date.now() < deadline; await new Promise(resolve => setTimeout(resolve, 10))) {
+    if (await isSo()) return true
+  }
+  return false
+}
 
 function freePort() {
   return new Promise((resolve, reject) => {

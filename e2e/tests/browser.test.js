@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test'
 import * as client from 'openid-client'
 
 import { startApplication } from '../support/application.js'
-import { startBrowser } from '../support/browser.js'
+import { holdPasskey, openPage, signIn, startBrowser } from '../support/browser.js'
 import { startServer } from '../support/server.js'
 import { alice } from '../support/sign-in.js'
 
@@ -47,35 +47,12 @@ async function request(config, parameters = {}) {
 /** Consent is remembered; these tests want to see it. */
 const asked = { prompt: 'consent' }
 
-/** A page in a fresh profile. Whatever it complains about, and whomever else it asks, fails the test. */
-async function open(t, options = {}) {
+function open(t, options) {
   application.forget()
-  const context = await browser.newContext({ locale: 'en-GB', ...options })
-  context.setDefaultTimeout(15_000)
-  const page = await context.newPage()
-  const complaints = []
-  page.on('console', message => {
-    // A page that refuses says so by its status as well, and that is told here.
-    const refused = /^Failed to load resource: .* status of 400/.test(message.text()) && message.location().url === page.url()
-    if (message.type() === 'error' && !refused) complaints.push(message.text())
-  })
-  page.on('pageerror', error => complaints.push(error.message))
-  page.on('request', request => {
-    const { protocol, origin } = new URL(request.url())
-    if (protocol.startsWith('http') && ![server.origin, application.origin].includes(origin)) complaints.push(`asked ${request.url()}`)
-  })
-  t.after(async () => {
-    await context.close()
-    assert.deepEqual(complaints, [])
-  })
-  return page
+  return openPage(t, browser, [server.origin, application.origin], options)
 }
 
-async function password(page, { username, password } = alice) {
-  await page.locator('#username').fill(username)
-  await page.locator('#password').fill(password)
-  await page.locator('#submit').click()
-}
+const password = (page, who = alice) => signIn(page, who)
 
 async function redeem(config, expected) {
   const { url } = await application.visited(CALLBACK)
@@ -89,7 +66,8 @@ const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8')
 async function accessible(page) {
   const size = page.viewportSize()
   for (const [colorScheme, width] of [['light', 1280], ['dark', 1280], ['light', 320]]) {
-    await page.emulateMedia({ colorScheme })
+    // Without motion: colours on their way from one scheme to the other are neither.
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     await page.setViewportSize({ width, height: 800 })
     await page.evaluate(axe)
     const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }))
@@ -97,7 +75,7 @@ async function accessible(page) {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth)
     assert.ok(wide <= width, `${await page.title()} is ${wide} wide on ${width}`)
   }
-  await page.emulateMedia({ colorScheme: 'light' })
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'no-preference' })
   await page.setViewportSize(size)
 }
 
@@ -175,6 +153,19 @@ for (const javaScriptEnabled of [true, false]) {
   })
 }
 
+test('a passkey, by the button beside the password', async t => {
+  const page = await open(t)
+  const passkey = await holdPasskey(page)
+  const config = await discover('web')
+  const { url, expected } = await request(config)
+  await page.goto(url)
+  await page.locator('#passkey').click()
+  await page.locator('#arrived').waitFor()
+  const claims = (await redeem(config, expected)).claims()
+  assert.ok(claims.amr.some(method => /fido|hwk|swk|pop|user/i.test(method)), claims.amr)
+  assert.ok((await passkey.signCount()) >= 1)
+})
+
 test('a code by mail as the second factor', async t => {
   const page = await open(t)
   const config = await discover('vault')
@@ -212,4 +203,28 @@ test('the pages speak the language asked for', async t => {
   await page.goto(url)
   assert.equal(await page.locator('html').getAttribute('lang'), 'de')
   assert.equal(await page.locator('label[for=password]').innerText(), 'Passwort')
+})
+
+test('an account is chosen among those signed in', async t => {
+  const page = await open(t)
+  const config = await discover('web')
+  const first = await request(config)
+  await page.goto(first.url)
+  await password(page)
+  await page.locator('#arrived').waitFor()
+  const { sub } = (await redeem(config, first.expected)).claims()
+
+  const second = await request(config, { prompt: 'select_account' })
+  await page.goto(second.url)
+  await accessible(page)
+  await page.locator('#account-1').click()
+  await page.locator('#arrived').waitFor()
+  assert.equal((await redeem(config, second.expected)).claims().sub, sub)
+
+  const third = await request(config, { prompt: 'select_account' })
+  await page.goto(third.url)
+  await page.locator('#other').click()
+  await password(page, { username: 'pat', password: 'correct-horse-9' })
+  await page.locator('#arrived').waitFor()
+  assert.notEqual((await redeem(config, third.expected)).claims().sub, sub)
 })

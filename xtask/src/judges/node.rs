@@ -58,7 +58,8 @@ impl Node {
         let _ = fs::remove_file(report);
         let mut command = Command::new(&self.program);
         command.current_dir(judges).env("PATH", self.path()?).env("NODE_EXTRA_CA_CERTS", judges.join("tls/ca.pem"));
-        command.args(["--test", "--test-concurrency=2"]);
+        // The bound holds for a whole file as well.
+        command.args(["--test", "--test-concurrency=2", "--test-timeout=240000"]);
         command.args(["--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"]);
         command.arg(format!("--test-reporter-destination={}", report.display()));
         // Named one by one: what a directory means to `--test` has changed between versions.
