@@ -304,3 +304,18 @@ async fn secrets_of_the_dialogue_are_stored_nowhere() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_expired_password_is_told_to_whoever_knows_it_and_signs_nobody_in() {
+    let mail = "mail_from = \"no-reply@acme.org\"";
+    let setup = setup().replace(mail, &format!("{mail}\npassword = {{ expires_days = 30 }}"));
+    let server = setup.start().await;
+    server.world.advance(31 * 86_400);
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get(&code_request("web", &[])).await;
+    let wrong = visitor.sign_in(&page, "scott", "wrong").await;
+    assert_eq!(wrong.problem().as_deref(), Some("wrong_credentials"));
+    let due = visitor.sign_in(&page, SCOTT.0, SCOTT.1).await;
+    assert_eq!(due.problem().as_deref(), Some("password_expired"));
+    assert!(!visitor.jar.contains_key("__Host-countersign"));
+}

@@ -257,6 +257,7 @@ async fn passkey(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep
 /// What is told of a wrong answer. While nobody is known a locked account, a stranger and a wrong password look alike.
 pub(super) fn problem(place: Place, cause: Cause) -> Problem {
     match (place, cause) {
+        (Place::Password, Cause::PasswordExpired | Cause::PasswordMustChange) => Problem::PasswordExpired,
         (Place::Password, _) => Problem::WrongCredentials,
         (Place::Passkey, _) => Problem::PasskeyRefused,
         (_, Cause::Resting) => Problem::Resting { wait: None },
