@@ -7,5 +7,7 @@ mod applying;
 mod demo;
 #[path = "tenant_file/problems.rs"]
 mod problems;
+#[path = "tenant_file/provider.rs"]
+mod provider;
 #[path = "tenant_file/serving.rs"]
 mod serving;
