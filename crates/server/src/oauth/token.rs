@@ -58,8 +58,7 @@ pub struct Tokens {
     /// The refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// Granted scopes; left out where there are none, for an empty list is no `scope` (RFC 6749 §3.3).
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Granted scopes; empty where there are none, which tells who asked for some that nothing was granted.
     pub scope: String,
     /// The grant, constant over its life.
     pub grant_id: String,
