@@ -161,3 +161,62 @@ fn a_store_that_was_migrated_differently_is_not_opened() {
         assert!(std::error::Error::source(&error).is_some());
     });
 }
+
+/// A database as the versions before V3 left it: who is in a group stood in the records of people alone.
+#[test]
+fn who_was_in_a_group_before_groups_were_asked_is_found_when_they_are() {
+    const BEFORE: [&str; 4] = [
+        "INSERT INTO user_groups (tenant, id, document) VALUES ('one', 'g', '{\"id\":\"g\",\"name\":\"G\",\"source\":\"s\"}'), \
+         ('one', 'gg', '{\"id\":\"gg\",\"name\":\"GG\",\"source\":\"s\"}'), \
+         ('two', 'g', '{\"id\":\"g\",\"name\":\"G\",\"source\":\"s\"}')",
+        "INSERT INTO users (id, tenant, source, username, folded, active, password, member_of, attributes, not_before, \
+         created, updated, managed) VALUES ('U1', 'one', 's', 'a', 'a', 1, NULL, '[\"g\",\"gg\"]', '{}', 0, 1, 1, 1)",
+        "INSERT INTO users (id, tenant, source, username, folded, active, password, member_of, attributes, not_before, \
+         created, updated, managed) VALUES ('U2', 'one', 's', 'b', 'b', 1, NULL, '[\"gg\"]', '{}', 0, 1, 1, 1)",
+        "INSERT INTO users (id, tenant, source, username, folded, active, password, member_of, attributes, not_before, \
+         created, updated, managed) VALUES ('U3', 'two', 's', 'c', 'c', 1, NULL, '[\"g\"]', '{}', 0, 1, 1, 1)",
+    ];
+    /// What takes a fresh database back to where V2 left it.
+    const BACK: [&str; 8] = [
+        "DROP TABLE memberships",
+        "DROP INDEX users_by_tenant",
+        "ALTER TABLE users DROP COLUMN version",
+        "ALTER TABLE user_groups DROP COLUMN version",
+        "ALTER TABLE user_groups DROP COLUMN detail",
+        "ALTER TABLE user_groups DROP COLUMN created",
+        "ALTER TABLE user_groups DROP COLUMN updated",
+        "DELETE FROM refinery_schema_history WHERE version >= 3",
+    ];
+    async fn members_of(store: &Store, tenant: &str, group: &str) -> Vec<String> {
+        let found = store.members(&tenant.into(), &group.into()).await.unwrap();
+        found.into_iter().map(|member| member.user.0).collect()
+    }
+    async fn check(store: Store) {
+        assert_eq!(members_of(&store, "one", "g").await, ["U1"]);
+        assert_eq!(members_of(&store, "one", "gg").await, ["U1", "U2"]);
+        assert_eq!(members_of(&store, "two", "g").await, ["U3"]);
+        let row = store.group(&"one".into(), &"g".into()).await.unwrap().unwrap();
+        assert_eq!((row.version, row.created, row.group.name.as_str()), (1, 0, "G"));
+        assert_eq!(store.person(&"one".into(), &"U1".into()).await.unwrap().unwrap().1, 1);
+        store.close().await;
+    }
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        Store::open(&sqlite(directory.path())).await.unwrap().close().await;
+        let db = rusqlite::Connection::open(directory.path().join("store.db")).unwrap();
+        for sql in BACK.iter().chain(&BEFORE) {
+            db.execute_batch(sql).unwrap();
+        }
+        drop(db);
+        check(Store::open(&sqlite(directory.path())).await.unwrap()).await;
+        let Some(database) = Database::fresh().await else { return };
+        Store::open(&database.config()).await.unwrap().close().await;
+        let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for sql in BACK.iter().chain(&BEFORE) {
+            client.batch_execute(sql).await.unwrap();
+        }
+        check(Store::open(&database.config()).await.unwrap()).await;
+        database.remove().await;
+    });
+}
