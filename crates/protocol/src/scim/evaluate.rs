@@ -84,9 +84,7 @@ fn bind(filter: &Filter, scope: Scope) -> Result<Node, ScimError> {
         Filter::Not(inner) => Node::Not(Box::new(bind(inner, scope)?)),
         Filter::And(left, right) => Node::And(Box::new(bind(left, scope)?), Box::new(bind(right, scope)?)),
         Filter::Or(left, right) => Node::Or(Box::new(bind(left, scope)?), Box::new(bind(right, scope)?)),
-        Filter::Present(path) | Filter::Some(path) => {
-            find(path, scope)?.map_or(Node::Never, |target| Node::Present(target))
-        }
+        Filter::Present(path) | Filter::Some(path) => find(path, scope)?.map_or(Node::Never, Node::Present),
         Filter::Compare { path, operator, value } => match find(path, scope)? {
             None => Node::Never,
             Some(target) => {

@@ -374,8 +374,7 @@ fn a_resource_is_read_in_any_case_and_without_what_only_the_server_writes() {
 #[test]
 fn answers_hold_what_is_asked_for_and_what_always_is() {
     let shown = |only: &[&str], without: &[&str]| {
-        let document = Projection::new(&STANDARD_USER, only, without).unwrap().project(&STANDARD_USER, barbara());
-        document
+        Projection::new(&STANDARD_USER, only, without).unwrap().project(&STANDARD_USER, barbara())
     };
     let names = |document: &Map<String, Value>| document.keys().cloned().collect::<Vec<_>>();
     // RFC 7644 §3.4.2.5: `id` and `schemas` come whatever is asked.
