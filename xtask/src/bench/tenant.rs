@@ -75,6 +75,7 @@ urls = ["http://{address}"]
 
 [tenant.settings]
 messages_per_hour = 1000000
+tries_per_place = 0
 
 [[tenant.sources]]
 id = "{SOURCE}"

@@ -82,6 +82,8 @@ pub struct TenantSettings {
     pub lock_seconds: Seconds,
     /// Longest rest, seconds.
     pub lock_max_seconds: Seconds,
+    /// Answers of any kind that are judged from one place (address, or IPv6 network) within ten minutes; 0 is without limit.
+    pub tries_per_place: u32,
     /// Messages (mail, text, call) one person may be sent in an hour.
     pub messages_per_hour: u32,
     /// Text messages and calls all people together may be sent in an hour.
@@ -98,6 +100,10 @@ pub struct TenantSettings {
     pub totp: TotpSettings,
     /// Approval on the phone.
     pub push: PushSettings,
+    /// Questions whose answers a person chose.
+    pub questions: QuestionSettings,
+    /// Bypass codes.
+    pub bypass: BypassSettings,
     /// What new passwords must be, and how long one does.
     pub password: PasswordSettings,
     /// Whether WebAuthn is offered at all.
@@ -133,6 +139,7 @@ impl Default for TenantSettings {
             lock_after: 5,
             lock_seconds: 60,
             lock_max_seconds: 3600,
+            tries_per_place: 300,
             messages_per_hour: 10,
             paid_messages_per_hour: 1000,
             mail_from: "no-reply@localhost".to_owned(),
@@ -141,6 +148,8 @@ impl Default for TenantSettings {
             voice_otp: OtpSettings::default(),
             totp: TotpSettings::default(),
             push: PushSettings::default(),
+            questions: QuestionSettings::default(),
+            bypass: BypassSettings::default(),
             password: PasswordSettings::default(),
             fido2_enabled: true,
             language: "en".to_owned(),
@@ -255,6 +264,49 @@ impl Default for PushSettings {
     fn default() -> Self {
         Self { enabled: false, number_match: false, expiry: 120, per_hour: 10 }
     }
+}
+
+/// How questions are asked whose answers a person chose. Others may find such answers out: off unless it is switched on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuestionSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
+    /// Fewest answers a person must have.
+    pub required: u8,
+    /// Fewest characters of an answer.
+    pub shortest: u8,
+    /// Seconds the questions wait (10 to 300).
+    pub expiry: Seconds,
+    /// The questions, by key.
+    pub questions: BTreeMap<String, String>,
+}
+
+impl Default for QuestionSettings {
+    fn default() -> Self {
+        let questions = [
+            ("firstHouseStreet", "In which street did you first live?"),
+            ("firstPet", "What was your first pet called?"),
+            ("bestFriend", "Who was your best friend as a child?"),
+            ("firstCar", "What was your first car?"),
+            ("firstTeacher", "Who was your first teacher?"),
+        ];
+        Self {
+            enabled: false,
+            required: 3,
+            shortest: 2,
+            expiry: 300,
+            questions: questions.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect(),
+        }
+    }
+}
+
+/// Whether bypass codes stand in for a factor that is not at hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BypassSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
 }
 
 /// What new passwords must be, and how long one does. Old ones stay as they are.

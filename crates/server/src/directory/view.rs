@@ -109,10 +109,10 @@ pub fn offered(settings: &TenantSettings) -> Vec<FactorKind> {
         FactorKind::Totp => settings.totp.enabled,
         FactorKind::Passkey => settings.fido2_enabled,
         FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => settings.push.enabled,
-        // Not built yet: offering them would promise what nobody can answer.
-        FactorKind::Questions
-        | FactorKind::Qr
-        | FactorKind::BypassCode => false,
+        FactorKind::Questions => settings.questions.enabled,
+        FactorKind::BypassCode => settings.bypass.enabled,
+        // Not built yet: offering it would promise what nobody can answer.
+        FactorKind::Qr => false,
     };
     FactorKind::ALL.into_iter().filter(on).collect()
 }

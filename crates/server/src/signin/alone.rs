@@ -74,9 +74,9 @@ impl SignIns<'_> {
     pub async fn issue_alone(self, asker: &Asker, request: IssueRequest<'_>) -> Result<Made, Failure> {
         let now = self.app.world.now();
         let (kind, user) = match &request {
-            IssueRequest::Code { enrolment, .. } | IssueRequest::Push { enrolment, .. } => {
-                (kind_of(enrolment)?, Some(enrolment.user.clone()))
-            }
+            IssueRequest::Code { enrolment, .. }
+            | IssueRequest::Questions { enrolment }
+            | IssueRequest::Push { enrolment, .. } => (kind_of(enrolment)?, Some(enrolment.user.clone())),
             IssueRequest::Transient { kind, user, .. } => (*kind, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, user.clone()),
         };
@@ -117,6 +117,7 @@ impl SignIns<'_> {
     /// [`Failure::Wrong`] when the answer is wrong or nothing is judged at present; see [`Failure`].
     pub async fn submit_alone(self, asker: &Asker, submission: Submission<'_>) -> Result<Checked, Failure> {
         if let Submission::Code { challenge, .. }
+        | Submission::Answers { challenge, .. }
         | Submission::Push { challenge }
         | Submission::Passkey { challenge, .. } = &submission
             && !asker.made(challenge)

@@ -3,7 +3,9 @@
 //! Owns the order of things: one transaction per step, charged before checked ([`submit`]), and what a challenge is made of
 //! ([`issue`]). Decides nothing about sign-in and knows no wire dialect.
 
-use engine::facts::Facts;
+use std::net::IpAddr;
+
+use engine::facts::{ClientType, Facts};
 use engine::policy::Policy;
 use engine::{Effect, Event, Level, NotNow, Prior, Prompt, Refusal, Start, Step, Who};
 use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, GrantId};
@@ -161,6 +163,7 @@ impl SignIns<'_> {
     /// See [`begin`](Self::begin).
     pub async fn begin_at_least(self, begin: Begin<'_>, at_least: Option<Level>) -> Result<Next, Failure> {
         let now = self.app.world.now();
+        let place = self.place(&begin);
         let settings = &self.tenant.tenant.settings;
         let step = engine::begin(
             Start {
@@ -185,9 +188,35 @@ impl SignIns<'_> {
             client: begin.client,
             handle: earlier.as_ref().map_or(Digest([0; 32]), |row| row.handle),
             version: earlier.map_or(0, |row| row.version),
-            stored: Stored { state: step.sign_in.clone(), resume: begin.resume, decisions: Vec::new() },
+            stored: Stored { state: step.sign_in.clone(), resume: begin.resume, decisions: Vec::new(), place },
         };
         self.settle(flow, step).await
+    }
+
+    /// The person's place in the network, hashed, where it is known: what a client that is believed says of its user, or the
+    /// connection of a browser. The connection of a client that speaks for many people is nobody's place.
+    fn place(self, begin: &Begin<'_>) -> Option<String> {
+        const SPOKEN_FOR: [&str; 5] = [
+            "policyauth",
+            "password",
+            "refresh_token",
+            "token-exchange",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        ];
+        let client = self.tenant.client(begin.client.as_str())?;
+        let public = super::context::client_type(client) == ClientType::Public;
+        let named = begin.resume.context.as_ref().filter(|_| !public && client.trusted_to_forward);
+        let address = match named.and_then(super::context::Context::address) {
+            Some(address) => address,
+            None if public || !SPOKEN_FOR.contains(&begin.resume.grant_type.as_str()) => *begin.facts.ip.known()?,
+            None => return None,
+        };
+        // One household has a network of these, not an address.
+        let prefix = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
+        };
+        Some(tokens::hex(&self.app.master.mac("place", prefix.as_bytes())[..16]))
     }
 
     /// Presents the receipt of a proof: policy is asked with what is known now.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use store::{Challenge, Change, CommitError};
 
 use super::SignIns;
+use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable};
 use crate::fault::Fault;
 
@@ -165,6 +166,32 @@ impl SignIns<'_> {
         // Unique in the tenant and kind: of two enrolments at once for one person the store takes one.
         made.enrolment.lookup = Some(user.id.0.clone());
         self.store_enrolment(vec![Change::PutEnrolment(made.enrolment.clone())], NotEnrolled::Limit).await?;
+        Ok(made)
+    }
+
+    /// Enrols answers to questions, in place of those before.
+    ///
+    /// # Errors
+    /// They cannot be used, or too much is to be hashed; see [`NotEnrolled`].
+    pub async fn enrol_questions(
+        self,
+        user: &UserId,
+        answers: &Answers,
+        enabled: bool,
+    ) -> Result<Enrolment, NotEnrolled> {
+        self.switched_on(FactorKind::Questions)?;
+        let user = self.living(user).await?;
+        let (app, settings) = (self.app, &self.tenant.tenant.settings.questions);
+        let before = self.room(&user.id, FactorKind::Questions, usize::MAX).await?;
+        let now = app.world.now();
+        let made = factors::questions::enrol(&app.hashing, &app.world, settings, &user.id, answers, enabled, now).await;
+        let made = made.map_err(|not| match not {
+            NotHashed::Unusable(unusable) => NotEnrolled::Unusable(unusable),
+            NotHashed::Busy(busy) => NotEnrolled::Fault(Fault::internal("answers wait to be hashed", busy)),
+        })?;
+        let mut changes: Vec<Change> = before.into_iter().map(|one| Change::RemoveEnrolment(one.id)).collect();
+        changes.push(Change::PutEnrolment(made.clone()));
+        self.store_enrolment(changes, NotEnrolled::Stale).await?;
         Ok(made)
     }
 

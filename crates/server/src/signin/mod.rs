@@ -4,6 +4,7 @@
 
 pub mod alone;
 pub mod applied;
+pub mod bypass;
 pub mod context;
 pub mod devices;
 pub mod driver;

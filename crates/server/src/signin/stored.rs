@@ -20,6 +20,9 @@ pub struct Stored {
     /// What policy decided so far, oldest first.
     #[serde(default)]
     pub decisions: Vec<DecisionRecord>,
+    /// Where its wrong answers count besides: the person's place in the network, hashed; none where only the client's is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 impl Stored {

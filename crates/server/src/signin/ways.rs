@@ -115,13 +115,17 @@ impl SignIns<'_> {
                         }));
                     }
                 }
+                FactorKind::BypassCode => {
+                    if self.bypass_codes_left(&user).await? > 0 {
+                        ways.push(Way::plain(kind));
+                    }
+                }
                 FactorKind::Totp
                 | FactorKind::Qr
                 | FactorKind::Questions
                 | FactorKind::PushPresence
                 | FactorKind::PushFingerprint
-                | FactorKind::PushFace
-                | FactorKind::BypassCode => ways.extend(of_kind().map(|one| Way::enrolled(kind, one))),
+                | FactorKind::PushFace => ways.extend(of_kind().map(|one| Way::enrolled(kind, one))),
             }
         }
         Ok(ways)

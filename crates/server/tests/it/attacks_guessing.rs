@@ -365,3 +365,48 @@ async fn attack_43_a_ceremony_counts_in_its_own_flow_once() {
     let proved = server.passkey(&second.token, &mut own, &json!({})).await.expect(200);
     server.present(proved["assertion"].as_str().unwrap()).await.expect(200);
 }
+
+/// Many accounts, each tried less often than its own limit.
+#[tokio::test]
+async fn attack_35_one_place_may_try_only_so_often_whoever_it_tries() {
+    let server = Setup::new().replace("[tenant.settings]", "[tenant.settings]\ntries_per_place = 6").start().await;
+    let from = async |ip: &str| Challenge::of(&server.begin(ip).await).token;
+    for nth in 0..6 {
+        let token = from("192.168.1.50").await;
+        server.password(&token, &format!("somebody-{nth}"), "winter-2026").await.factor_error(400, "CSIBH0044E");
+    }
+    // Not even a right one is judged from there; from elsewhere it is.
+    let token = from("192.168.1.50").await;
+    server.password(&token, "scott", "hunter22").await.factor_error(400, "CSIBH0044E");
+    let elsewhere = from("192.168.1.51").await;
+    server.password(&elsewhere, "scott", "hunter22").await.expect(200);
+    // It ends by itself.
+    server.world.advance(600);
+    let token = from("192.168.1.50").await;
+    server.password(&token, "scott", "hunter22").await.expect(200);
+}
+
+/// Attack case 38: text messages, by person, by number and in all.
+#[tokio::test]
+async fn attack_38_one_number_is_written_to_only_so_often_whoever_asks() {
+    let server = Setup::new()
+        .replace("[tenant.settings]", "[tenant.settings]\nmessages_per_hour = 3\npaid_messages_per_hour = 5")
+        .add(&client("sender", "h", "grant_types = [\"client_credentials\"]\nentitlements = [\"authnAnyUser\"]"))
+        .start()
+        .await;
+    let token = server.token_of("sender", "h").await;
+    let send = async |number: &str| {
+        let path = "/v2.0/factors/smsotp/transient/verifications";
+        server.json("POST", path, &token, &json!({ "phoneNumber": number })).await
+    };
+    for _ in 0..3 {
+        send("+15550000001").await.expect(201);
+    }
+    send("+15550000001").await.factor_error(400, "CSIBN0081E");
+    for number in ["+15550000002", "+15550000003"] {
+        send(number).await.expect(201);
+    }
+    send("+15550000004").await.factor_error(400, "CSIBN0081E");
+    assert_eq!(server.mail("+15550000001").await.len(), 3);
+    assert!(server.mail("+15550000004").await.is_empty());
+}

@@ -15,6 +15,7 @@ mod door_enrol;
 mod door_wire;
 mod factors_passwords;
 mod factors_push;
+mod factors_questions;
 mod grant_types;
 mod hosted;
 mod jwt_assertion;

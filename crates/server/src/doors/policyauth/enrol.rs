@@ -96,6 +96,11 @@ pub async fn create(State(app): State<App>, Path(kind): Path<String>, call: Call
     if kind == FactorKind::Totp {
         return create_totp(&app, &call, &user, member(&body, "accountName")?, enabled).await;
     }
+    if kind == FactorKind::Questions {
+        let made = sign_ins(&app, &call).enrol_questions(&user, &wire::answers(&body)?, enabled).await?;
+        tracing::info!(tenant = %call.tenant.tenant.id, %user, enrolment = %made.id, kind = "questions", "factor enrolled");
+        return shown(&call, StatusCode::CREATED, &made);
+    }
     let to = member(&body, wire::address_member(kind))?;
     let to = to.ok_or(Refusal::Malformed("The address to send codes to is missing."))?;
     let made = sign_ins(&app, &call).enrol_address(&user, kind, to, enabled).await?;

@@ -190,7 +190,7 @@ fn offered(call: &Call) -> Map<String, Value> {
     );
     for (name, enabled) in [
         ("qr", false),
-        ("questions", false),
+        ("questions", settings.questions.enabled),
         ("signatures", settings.push.enabled),
         ("smsotp", settings.sms_otp.enabled),
         ("voiceotp", settings.voice_otp.enabled),

@@ -37,7 +37,10 @@ pub async fn start(
         send(&app, &call, performer, kind, to, correlation).await?
     } else {
         let enrolment = enrolled(&app, &call, &performer, kind, &enrolment).await?;
-        let request = IssueRequest::Code { enrolment: &enrolment, correlation };
+        let request = match kind {
+            FactorKind::Questions => IssueRequest::Questions { enrolment: &enrolment },
+            _ => IssueRequest::Code { enrolment: &enrolment, correlation },
+        };
         let made = performer.issue(&app, &call, request).await;
         made.map_err(|failure| refuse(&call, failure))?.challenge
     };
@@ -135,7 +138,14 @@ pub async fn answer(
 ) -> Result<Response, Refusal> {
     let performer = authenticate(&app, &call).await?.performer()?;
     let kind = wire::code_kind(&call, &kind)?;
-    let code = wire::code(&wire::body(&call)?)?;
+    let body = wire::body(&call)?;
+    if kind == FactorKind::Questions {
+        let answers = wire::answers(&body)?;
+        let challenge = verification(&app, &call, &performer, (kind, &enrolment, &id)).await?;
+        let performed = performer.submit(&app, &call, Submission::Answers { challenge, answers }).await;
+        return proved(&app, &call, &performed.map_err(|failure| refuse(&call, failure))?).await;
+    }
+    let code = wire::code(&body)?;
     let challenge = verification(&app, &call, &performer, (kind, &enrolment, &id)).await?;
     let performed = judge(&app, &call, performer, challenge, code).await?;
     proved(&app, &call, &performed).await

@@ -65,8 +65,9 @@ pub fn code_kind(call: &Call, name: &str) -> Result<FactorKind, Refusal> {
         "emailotp" => (FactorKind::EmailOtp, settings.email_otp.enabled),
         "smsotp" => (FactorKind::SmsOtp, settings.sms_otp.enabled),
         "voiceotp" => (FactorKind::VoiceOtp, settings.voice_otp.enabled),
-        // Types of the vendor that no tenant here offers.
-        "questions" | "qr" | "signatures" | "knowledge" => return Err(Refusal::SwitchedOff),
+        "questions" => (FactorKind::Questions, settings.questions.enabled),
+        // Types of the vendor that have calls of their own, or that no tenant here offers.
+        "qr" | "signatures" | "knowledge" => return Err(Refusal::SwitchedOff),
         _ => return Err(Refusal::NotFound),
     };
     if enabled { Ok(kind) } else { Err(Refusal::SwitchedOff) }
@@ -128,6 +129,21 @@ pub fn correlation(body: &Map<String, Value>) -> Result<Option<&str>, Refusal> {
 pub fn code(body: &Map<String, Value>) -> Result<Secret<String>, Refusal> {
     let code = body.get("otp").and_then(Value::as_str).filter(|code| code.len() <= 64);
     code.map(Secret::from).ok_or(Refusal::Malformed("The member otp is required."))
+}
+
+/// Answers to questions: a list of `{questionKey, answer}`, in the body or in its `attributes`.
+///
+/// # Errors
+/// There are none, or they are not in form.
+pub fn answers(body: &Map<String, Value>) -> Result<Vec<(String, Secret<String>)>, Refusal> {
+    let malformed = || Refusal::Malformed("The member questions is not a list of keys and answers.");
+    let list = body.get("questions").or_else(|| body.get("attributes")?.get("questions"));
+    let list = list.and_then(Value::as_array).filter(|list| list.len() <= 20).ok_or_else(malformed)?;
+    let text = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+    list.iter()
+        .map(|one| Some((text(one, "questionKey")?, Secret::from(text(one, "answer")?))))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(malformed)
 }
 
 /// The `type` and `subType` of an enrolment.

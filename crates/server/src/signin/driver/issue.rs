@@ -30,6 +30,11 @@ pub enum IssueRequest<'a> {
         /// Text put before the code.
         correlation: Option<&'a str>,
     },
+    /// Questions whose answers the person chose.
+    Questions {
+        /// The enrolment.
+        enrolment: &'a Enrolment,
+    },
     /// Approval on the phone.
     Push {
         /// The enrolment, whose device is asked.
@@ -71,7 +76,9 @@ impl SignIns<'_> {
             *user_verification = "required";
         }
         let (kind, enrolment, user) = match &request {
-            IssueRequest::Code { enrolment, .. } | IssueRequest::Push { enrolment, .. } => {
+            IssueRequest::Code { enrolment, .. }
+            | IssueRequest::Questions { enrolment }
+            | IssueRequest::Push { enrolment, .. } => {
                 (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
             }
             IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
@@ -161,6 +168,12 @@ impl SignIns<'_> {
                 factors::otp::Request { kind, sign_in: sign_in.cloned(), user, enrolment: None, to, correlation },
                 now,
             ),
+            IssueRequest::Questions { enrolment } => {
+                let challenge =
+                    factors::questions::issue(&self.app.world, &settings.questions, sign_in, enrolment, now)
+                        .map_err(Failure::Unusable)?;
+                return Ok((Made { challenge, options: None }, None));
+            }
             IssueRequest::Push { enrolment, asked } => {
                 let challenge = factors::push::issue(&self.app.world, &settings.push, sign_in, enrolment, &asked, now)
                     .map_err(Failure::Unusable)?;

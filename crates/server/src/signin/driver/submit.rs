@@ -7,8 +7,12 @@ use store::{Challenge, Change, CommitError};
 use super::{Failure, Flow, SignIns, counter_key};
 use crate::fault::Fault;
 use crate::secret::Secret;
+use crate::signin::factors::questions::Answers;
 use crate::signin::factors::{self, Cause, Judgement};
 use crate::tokens;
+
+/// Seconds within which the tries of one place are counted together.
+const PLACE_WINDOW: i64 = 600;
 
 /// An answer, with its evidence.
 #[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request and is taken apart at once")]
@@ -33,6 +37,20 @@ pub enum Submission<'a> {
     Totp {
         /// The enrolment; none is one that does not exist, which takes the same path.
         enrolment: Option<Enrolment>,
+        /// The code.
+        code: Secret<String>,
+    },
+    /// Answers to questions.
+    Answers {
+        /// The challenge they answer.
+        challenge: Challenge,
+        /// The answers, by the keys of their questions.
+        answers: Answers,
+    },
+    /// A bypass code.
+    BypassCode {
+        /// Whose it would be.
+        user: UserId,
         /// The code.
         code: Secret<String>,
     },
@@ -86,7 +104,13 @@ impl SignIns<'_> {
         let engine::Next::Ask(Ask::Check { .. }) = step.next else {
             return Err(Failure::NotNow(NotNow::OutOfTurn));
         };
-        let mut changes = Vec::with_capacity(2);
+        let mut changes = Vec::with_capacity(3);
+        let limit = i64::from(self.tenant.tenant.settings.tries_per_place);
+        if let Some(place) = flow.stored.place.as_ref().filter(|_| limit > 0) {
+            // Many accounts tried from one place, each below its own limit, are stopped here.
+            let (key, at) = (format!("tries:{place}"), self.app.world.now());
+            changes.push(Change::Meter { key, limit, window: PLACE_WINDOW, at });
+        }
         for effect in step.effects {
             match effect {
                 Effect::Charge { kind, .. } => changes.push(self.charge(&looked_up.counter, kind)),
@@ -186,7 +210,17 @@ impl SignIns<'_> {
                 );
                 LookedUp { kind: engine::FactorKind::Password, counter, enrolment: None, challenge: None, ..who(user) }
             }
-            Submission::Code { challenge, .. } | Submission::Push { challenge } => {
+            Submission::BypassCode { user, .. } => {
+                let user = self.app.store.user(tenant, user).await?;
+                LookedUp {
+                    kind: engine::FactorKind::BypassCode,
+                    counter: user.as_ref().map_or_else(|| "nobody".to_owned(), |user| user.id.0.clone()),
+                    ..who(user)
+                }
+            }
+            Submission::Code { challenge, .. }
+            | Submission::Answers { challenge, .. }
+            | Submission::Push { challenge } => {
                 let kind = engine::FactorKind::parse(&challenge.kind)
                     .ok_or_else(|| Fault::stored("a challenge names a factor that does not exist"))?;
                 let user = match &challenge.user {
@@ -255,6 +289,16 @@ impl SignIns<'_> {
                     Some(enrolment) => factors::otp::of_enrolment(judgement, &challenge, enrolment, now),
                     None => judgement,
                 }
+            }
+            Submission::BypassCode { user, code } => self.judge_bypass(&user, &code).await?,
+            Submission::Answers { challenge, answers } => {
+                let enrolment = match &challenge.enrolment {
+                    Some(id) => self.app.store.enrolment(&self.tenant.tenant.id, id).await?,
+                    None => None,
+                };
+                let judged =
+                    factors::questions::judge(&self.app.hashing, &challenge, enrolment.as_ref(), &answers, now).await;
+                judged.map_err(Failure::Busy)?
             }
             Submission::Push { challenge } => {
                 let enrolment = match &challenge.enrolment {
