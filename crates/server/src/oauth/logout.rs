@@ -243,8 +243,8 @@ async fn answered(app: &App, call: &Call) -> Result<Response, Stop> {
         Some(pages::Press::Submit) => {}
         // Who does not want to go stays, and the client is not told otherwise.
         Some(_) => {
-            let (id, phrase) = ("logout_cancelled", "you are still signed in");
-            return Ok(hosted::error(app, call, &question.locales, StatusCode::OK, id, phrase, "CSIAQ9999E"));
+            let page = pages::StillSignedIn { client: client.as_deref().map(pages::ClientView::of) };
+            return Ok(pages::Page::StillSignedIn(page).answer(&hosted::look(app, call, &question.locales)));
         }
         None => return Err(unreadable()),
     }

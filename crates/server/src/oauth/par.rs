@@ -7,8 +7,8 @@ use axum::response::Response;
 use protocol::authorize::{self, Came};
 use protocol::client_auth::read_presented;
 use protocol::form::Form;
-use protocol::oauth_error::Rejection;
-use protocol::records::{Client, ClientId, Seconds};
+use protocol::oauth_error::{OAuthCode, Rejection};
+use protocol::records::{Client, ClientAuthMethod, ClientId, Seconds};
 use protocol::request_object::{self, Strictness};
 use serde::{Deserialize, Serialize};
 use store::{Change, CommitError, Item};
@@ -16,6 +16,7 @@ use store::{Change, CommitError, Item};
 use super::authorize::object;
 use super::client;
 use super::refused::Refused;
+use super::sources::source_of;
 use crate::app::App;
 use crate::call::Call;
 use crate::directory::TenantView;
@@ -31,6 +32,8 @@ const LENGTH: usize = 40;
 const LIFETIME: Seconds = 90;
 /// How long it is kept beyond that, so that the dialogue it led to can use it up at its end.
 const DIALOGUE: Seconds = 3600;
+/// Requests one public client may push from one place in a minute.
+const PUBLIC_PUSHES: i64 = 120;
 /// What proves the client is no part of the request.
 const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 
@@ -94,8 +97,26 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
         body: serde_json::to_string(&kept).map_err(|error| Fault::internal("a pushed request", error))?,
         version: 0,
     };
-    match app.commit(&call.tenant.tenant.id, "pushed request", vec![Change::PutItem(item)]).await {
+    let mut changes = vec![Change::PutItem(item)];
+    // Who proves nothing makes rows for nothing: only so many.
+    if client.auth_method == ClientAuthMethod::None {
+        changes.insert(
+            0,
+            Change::Meter {
+                key: format!("par:{}:{}", client.id, source_of(call.peer)),
+                limit: PUBLIC_PUSHES,
+                window: 60,
+                at: now,
+            },
+        );
+    }
+    match app.commit(&call.tenant.tenant.id, "pushed request", changes).await {
         Ok(()) => {}
+        Err(CommitError::Refused { index: 0 }) if client.auth_method == ClientAuthMethod::None => {
+            let text = "CSIAQ9999E too many requests are pushed at once";
+            let response = reply::oauth(StatusCode::TOO_MANY_REQUESTS, OAuthCode::TemporarilyUnavailable, text);
+            return Ok(reply::retry_after(response, Some(60)));
+        }
         Err(CommitError::Refused { .. }) => return Err(Fault::stored("a request URI was drawn twice").into()),
         Err(CommitError::Unavailable(error)) => return Err(error.into()),
     }

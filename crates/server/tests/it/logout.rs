@@ -170,7 +170,8 @@ async fn l8_l10_without_a_trustworthy_hint_the_person_is_asked_and_then_told() {
         let page = visitor.get(&end(&more)).await;
         asks(&page);
         // Who changes their mind stays.
-        visitor.submit(&page, &[("do", "cancel")]).await.expect(200);
+        let stays = visitor.submit(&page, &[("do", "cancel")]).await;
+        assert!(stays.expect(200).error_id().is_none(), "{}", stays.text());
         assert!(is_signed_in(&mut visitor).await);
         let told = visitor.submit(&page, &[]).await;
         told.expect(200);

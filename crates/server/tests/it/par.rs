@@ -126,3 +126,18 @@ async fn what_proves_the_client_is_not_kept() {
     let kept = server.store.item(&server.tenant(), "par", &name).await.unwrap().expect("it is kept");
     assert!(!kept.body.contains("pushes-secret") && !kept.body.contains(&uri[uri.len() - 40..]), "{}", kept.body);
 }
+
+#[tokio::test]
+async fn attack_69_who_proves_nothing_pushes_only_so_often() {
+    let server = with_demands().start().await;
+    let challenge = crate::support::visitor::challenge();
+    let mut form = ASKED.to_vec();
+    form.extend([("client_id", "spa"), ("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
+    for _ in 0..120 {
+        server.post_form("/par", &form).await.expect(201);
+    }
+    let late = server.post_form("/par", &form).await;
+    assert_eq!((late.status.as_u16(), late.header("retry-after")), (429, "60"));
+    // Who proves itself is not kept from it.
+    push(&server, "pushes").await;
+}

@@ -250,6 +250,7 @@ fn ends() -> Vec<(&'static str, Page<'static>)> {
             "confirm-logout",
             Page::ConfirmLogout(ConfirmLogout { form: FORM, client: Some(CLIENT), person: Some(PERSON) }),
         ),
+        ("still-signed-in", Page::StillSignedIn(StillSignedIn { client: Some(CLIENT) })),
         ("logged-out", Page::LoggedOut(LoggedOut { frames: &[], continue_to: None, client: None })),
         (
             "logged-out-continuing",

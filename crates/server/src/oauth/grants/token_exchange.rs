@@ -10,6 +10,7 @@ use protocol::scope;
 use serde_json::{Value, json};
 
 use super::super::refused::Refused;
+use super::super::subject::subject;
 use super::super::token::{Answer, TokenRequest};
 use super::known::{self, Known};
 use super::presented::{self, Bearer, Role};
@@ -33,7 +34,8 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     };
     may_exchange(client, &subject, actor.as_ref())?;
     may_act(client, &subject, actor.as_ref())?;
-    let act = chain(actor.as_ref(), subject.act.as_ref())?;
+    let named = actor.as_ref().map(|actor| name_of(request, actor));
+    let act = chain(actor.as_ref().zip(named), subject.act.as_ref())?;
     let scope = scope_of(request, subject.scope.as_deref(), wanted)?;
     let resource = resume::resources(request)?;
     let user = subject.user.ok_or_else(|| presented::unusable(Role::Subject))?;
@@ -119,12 +121,21 @@ fn names(may_act: &Value, sub: &str, issuer: Option<&str>, client: Option<&str>)
     (members.contains_key("sub") || members.contains_key("client_id")) && members.iter().all(fits)
 }
 
+/// What the client that asks calls an actor: a person of ours by the name it knows people by.
+fn name_of(request: &TokenRequest<'_>, actor: &Bearer) -> String {
+    let TokenRequest { app, call, client, .. } = request;
+    match &actor.user {
+        Some(user) if actor.issuer.is_none() => subject(&app.master, &call.tenant.tenant.id, client, &user.id),
+        Some(_) | None => actor.sub.clone(),
+    }
+}
+
 /// `act` of the new token: the actor, and behind it whoever acted before (RFC 8693 §4.1).
-fn chain(actor: Option<&Bearer>, before: Option<&Value>) -> Result<Option<Value>, Rejection> {
+fn chain(actor: Option<(&Bearer, String)>, before: Option<&Value>) -> Result<Option<Value>, Rejection> {
     let act = match (actor, before) {
         (None, before) => before.cloned(),
-        (Some(actor), before) => {
-            let mut act = json!({ "sub": actor.sub });
+        (Some((actor, name)), before) => {
+            let mut act = json!({ "sub": name });
             if let Some(issuer) = &actor.issuer {
                 act["iss"] = json!(issuer);
             }
@@ -172,23 +183,24 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn bearer(sub: &str) -> Bearer {
-        Bearer { sub: sub.to_owned(), ..Bearer::default() }
+    fn chain(actor: Option<&str>, before: Option<&Value>) -> Result<Option<Value>, Rejection> {
+        let bearer = Bearer::default();
+        super::chain(actor.map(|name| (&bearer, name.to_owned())), before)
     }
 
     #[test]
     fn actors_stand_one_behind_the_other_and_not_for_ever() {
         assert_eq!(chain(None, None).unwrap(), None);
-        let first = chain(Some(&bearer("a")), None).unwrap().unwrap();
+        let first = chain(Some("a"), None).unwrap().unwrap();
         assert_eq!(first, json!({"sub": "a"}));
-        let second = chain(Some(&bearer("b")), Some(&first)).unwrap().unwrap();
+        let second = chain(Some("b"), Some(&first)).unwrap().unwrap();
         assert_eq!(second, json!({"sub": "b", "act": {"sub": "a"}}));
         assert_eq!(chain(None, Some(&second)).unwrap(), Some(second.clone()), "impersonation hides nobody");
         let mut act = second;
         for _ in 2..LONGEST_CHAIN {
-            act = chain(Some(&bearer("c")), Some(&act)).unwrap().unwrap();
+            act = chain(Some("c"), Some(&act)).unwrap().unwrap();
         }
-        assert!(chain(Some(&bearer("d")), Some(&act)).is_err());
+        assert!(chain(Some("d"), Some(&act)).is_err());
     }
 
     #[test]

@@ -28,6 +28,13 @@ pub struct LoggedOut<'a> {
     pub client: Option<ClientView<'a>>,
 }
 
+/// The person does not want to sign out.
+#[derive(Debug, Serialize)]
+pub struct StillSignedIn<'a> {
+    /// The application that asked.
+    pub client: Option<ClientView<'a>>,
+}
+
 /// Something was wrong with the request, and nowhere is trusted enough to be told but the person.
 #[derive(Debug, Serialize)]
 pub struct ErrorPage<'a> {
@@ -92,6 +99,12 @@ impl LoggedOut<'_> {
         sheet.frames = self.frames.to_vec();
         sheet.script = self.continue_to.map(|_| templates::LOGGED_OUT_JS);
         sheet
+    }
+}
+
+impl StillSignedIn<'_> {
+    pub(super) fn sheet(&self) -> Sheet<'_> {
+        Sheet::new("still_signed_in", self)
     }
 }
 

@@ -17,7 +17,7 @@ mod sign_in;
 mod templates;
 
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
-pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut};
+pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
 pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
 pub use look::{Look, check_look};
 pub use parts::{ClientView, Detail, Form, Person, Press, Problem, Scope, Step, field};
@@ -60,6 +60,8 @@ pub enum Page<'a> {
     ConfirmLogout(ConfirmLogout<'a>),
     /// Signed out.
     LoggedOut(LoggedOut<'a>),
+    /// The person does not want to sign out.
+    StillSignedIn(StillSignedIn<'a>),
     /// Something was wrong with the request.
     Error(ErrorPage<'a>),
     /// An authorization answer on its way to the application (OAuth 2.0 Form Post Response Mode).
@@ -103,6 +105,7 @@ impl Page<'_> {
             Self::DeviceDone(page) => page.sheet(),
             Self::ConfirmLogout(page) => page.sheet(),
             Self::LoggedOut(page) => page.sheet(),
+            Self::StillSignedIn(page) => page.sheet(),
             Self::Error(page) => page.sheet(),
             Self::FormPost(page) => page.sheet(),
             Self::CheckSession(page) => page.sheet(),

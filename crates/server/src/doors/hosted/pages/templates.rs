@@ -27,7 +27,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 22] = sources![
+const SOURCES: [(&str, &str); 23] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -45,6 +45,7 @@ const SOURCES: [(&str, &str); 22] = sources![
     "device_done.html",
     "confirm_logout.html",
     "logged_out.html",
+    "still_signed_in.html",
     "error.html",
     "form_post.html",
     "check_session.html",
