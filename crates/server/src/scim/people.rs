@@ -14,9 +14,10 @@ use super::answer::Demand;
 use super::refusal::Refusal;
 use super::shape::Shape;
 use crate::app::App;
-use crate::browser::session::CODES;
+use crate::browser::session::{self, CODES};
 use crate::call::Call;
 use crate::directory::TenantView;
+use crate::oauth::logout::notices;
 use crate::secret::Secret;
 use crate::signin::SignIns;
 
@@ -196,7 +197,7 @@ impl<'a> People<'a> {
             if after == before {
                 return Ok(Changed { user: before, version });
             }
-            let mut changes = self.changes(&before, &mut after, version);
+            let mut changes = self.changes(&before, &mut after, version).await;
             changes.extend(beside);
             let Some(_) = self.commit(changes).await? else {
                 return Ok(Changed { user: after, version: version + 1 });
@@ -220,7 +221,9 @@ impl<'a> People<'a> {
         for _ in 0..TRIES {
             let Changed { user, version } = self.find(id).await?;
             demand.allows_write(version)?;
-            if self.commit(vec![Change::RemoveUser { user: user.id, version }]).await?.is_none() {
+            let mut changes = self.notices(&user.id).await;
+            changes.push(Change::RemoveUser { user: user.id, version });
+            if self.commit(changes).await?.is_none() {
                 return Ok(());
             }
         }
@@ -248,7 +251,7 @@ impl<'a> People<'a> {
 
     /// The transaction that makes `after` of `before`. Whoever may no longer sign in, or has another password now, is signed out
     /// everywhere.
-    fn changes(&self, before: &User, after: &mut User, version: i64) -> Vec<Change> {
+    async fn changes(&self, before: &User, after: &mut User, version: i64) -> Vec<Change> {
         let now = self.app.world.now();
         after.updated = now;
         let ends = before.active && !after.active || before.password != after.password;
@@ -262,8 +265,24 @@ impl<'a> People<'a> {
             for kind in [SESSIONS, CODES] {
                 changes.push(Change::DropItemsOf { kind, owner: after.id.0.clone() });
             }
+            changes.extend(self.notices(&after.id).await);
         }
         changes
+    }
+
+    /// What tells the clients of a person's sessions that these end.
+    async fn notices(&self, user: &UserId) -> Vec<Change> {
+        match session::of_person(self.app, &self.tenant.tenant.id, user).await {
+            Ok(sessions) => {
+                let due = sessions.iter().flat_map(|session| notices::of(self.app, &self.tenant, session));
+                due.map(Change::Enqueue).collect()
+            }
+            // A session that cannot be read must not keep anybody from being switched off.
+            Err(fault) => {
+                fault.log();
+                Vec::new()
+            }
+        }
     }
 
     /// The source a new person belongs to: of the realm that is named, or the tenant's own directory.
@@ -289,7 +308,12 @@ impl<'a> People<'a> {
 
     /// Commits; the position of the change that was refused, if one was.
     async fn commit(&self, changes: Vec<Change>) -> Result<Option<usize>, Refusal> {
-        commit(self.app, &self.tenant, changes).await
+        let tells = changes.iter().any(|change| matches!(change, Change::Enqueue(_)));
+        let refused = commit(self.app, &self.tenant, changes).await?;
+        if tells && refused.is_none() {
+            self.app.delivery.wake();
+        }
+        Ok(refused)
     }
 }
 

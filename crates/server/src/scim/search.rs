@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::records::{GroupId, User, UserId};
 use protocol::scim::list::{self, Query};
+use protocol::scim::schemas::{GROUP, USER};
 use protocol::scim::{Bound, Filter, Model, Place, ScimError, ScimType, SortKey, Unknown};
 use serde_json::{Map, Value};
 use store::GroupRow;
@@ -84,7 +85,9 @@ impl<'q> Search<'q> {
                 None => path.name.clone(),
                 Some(sub) => format!("{}.{sub}", path.name),
             };
-            (path.urn.is_none() && names.iter().any(|one| one.eq_ignore_ascii_case(&name))).then_some(text)
+            let own =
+                path.urn.as_deref().is_none_or(|urn| [USER, GROUP].iter().any(|one| one.eq_ignore_ascii_case(urn)));
+            (own && names.iter().any(|one| one.eq_ignore_ascii_case(&name))).then_some(text)
         })
     }
 }

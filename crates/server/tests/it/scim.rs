@@ -3,7 +3,9 @@
 use protocol::records::UserId;
 use serde_json::{Value, json};
 
-use crate::support::{ACME, Ask, GLOBEX, Reply, Setup, TestServer, on_both};
+use crate::support::hosted::{CALLBACK, code_request, setup};
+use crate::support::visitor::Visitor;
+use crate::support::{ACME, Ask, GLOBEX, Reply, Setup, TestServer, client, on_both};
 
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -257,6 +259,8 @@ async fn people_are_found_by_filters_and_listed_by_pages() {
     for (filter, expected) in [
         (r#"userName eq "BABS""#, vec!["babs"]),
         (r#"externalId eq "x-carol""#, vec!["carol"]),
+        (r#"urn:ietf:params:scim:schemas:core:2.0:User:userName eq "carol""#, vec!["carol"]),
+        (r#"not (userName eq "scott") and userName sw "sco""#, vec![]),
         (r#"externalId eq "X-carol""#, vec![]),
         (r#"emails.value eq "Dave@acme.org""#, vec!["dave"]),
         (r#"emails[type eq "work" and value sw "carol@"]"#, vec!["carol"]),
@@ -583,4 +587,30 @@ async fn what_the_server_can_do_is_described_and_true() {
     let kinds: std::collections::BTreeSet<&str> =
         all["Resources"].as_array().unwrap().iter().map(|one| one["meta"]["resourceType"].as_str().unwrap()).collect();
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["Group", "User"]);
+}
+
+#[tokio::test]
+async fn the_clients_of_whoever_is_switched_off_or_removed_are_told() {
+    let watching = format!(
+        "grant_types = [\"authorization_code\"]\nredirect_uris = [{CALLBACK:?}]\nconsent = \"never_prompt\"\n\
+         backchannel_logout_uri = \"https://rp.example.test/out\""
+    );
+    let setup = setup().add(CLIENTS).add(&client("watching", "watching-secret", &watching));
+    let (server, token) = with_token(setup.start().await).await;
+    let path = format!("/scim/v2/Users/{}", ACME.admin.id);
+    let off = patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+    let on = patch(json!([{ "op": "replace", "path": "active", "value": true }]));
+    for (method, body) in [("PATCH", off), ("DELETE", Value::Null)] {
+        scim(&send(&server, "PATCH", &path, &token, &on).await, 200);
+        let mut visitor = Visitor::new(&server);
+        let page = visitor.get(&code_request("watching", &[])).await;
+        let page = visitor.sign_in(&page, ACME.admin.username, ACME.admin.password).await;
+        assert!(page.landed(CALLBACK).contains_key("code"));
+        assert!(send(&server, method, &path, &token, &body).await.status.is_success());
+        let due = server.store.claim_outbox(server.world.now(), 600, 10).await.unwrap();
+        let channels: Vec<&str> = due.iter().map(|item| item.mail.channel.as_str()).collect();
+        assert_eq!(channels, ["logout"], "{method}");
+        let silently = visitor.silently("watching", &[]).await.landed(CALLBACK);
+        assert_eq!(silently["error"], "login_required", "{method}");
+    }
 }
