@@ -1,0 +1,89 @@
+//! `docs/conformance.md` names, for every demand on an OpenID provider, the test that holds it, or why it does not apply. This
+//! keeps the page true: no demand is missing, and every test named is there.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// The demands, by letter and number, as the page lists them.
+const DEMANDS: [(&str, u32); 18] = [
+    ("R", 3),
+    ("T", 10),
+    ("D", 17),
+    ("K", 6),
+    ("A", 14),
+    ("P", 16),
+    ("C", 7),
+    ("S", 7),
+    ("E", 11),
+    ("I", 8),
+    ("U", 6),
+    ("H", 6),
+    ("J", 7),
+    ("G", 18),
+    ("L", 10),
+    ("F", 3),
+    ("B", 5),
+    ("X", 4),
+];
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Everything that tests are written in, as one text.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut left = vec![root().join("crates"), root().join("xtask/src"), root().join("e2e")];
+    while let Some(directory) = left.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !["node_modules", "target", "snapshots", "__pycache__"].contains(&name.as_str()) {
+                left.push(path);
+            } else if [".rs", ".js", ".mjs", ".py"].iter().any(|end| name.ends_with(end)) {
+                text.push_str(&fs::read_to_string(&path).unwrap_or_default());
+            }
+        }
+    }
+    text
+}
+
+/// The rows of the page: a demand and what is said of it.
+fn rows() -> Vec<(String, String)> {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    page.lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(id, _)| id.contains('-') && id.chars().next().is_some_and(|first| first.is_ascii_uppercase()))
+        .map(|(id, said)| (id.trim().to_owned(), said.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_demand_is_listed_once() {
+    let mut counted: BTreeMap<String, u32> = BTreeMap::new();
+    for (id, _) in rows() {
+        *counted.entry(id).or_default() += 1;
+    }
+    let due: BTreeSet<String> =
+        DEMANDS.iter().flat_map(|(letter, most)| (1..=*most).map(move |number| format!("{letter}-{number}"))).collect();
+    let missing: Vec<_> = due.iter().filter(|id| counted.get(*id) != Some(&1)).collect();
+    assert!(missing.is_empty(), "missing or listed twice: {missing:?}");
+}
+
+#[test]
+fn every_demand_has_a_test_that_exists_or_a_reason() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (id, said) in rows() {
+        let tests: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+        let reason = said.contains("does not apply") || said.contains("not done");
+        if tests.is_empty() && !reason {
+            wrong.push(format!("{id}: neither a test nor a reason"));
+        }
+        wrong
+            .extend(tests.iter().filter(|test| !sources.contains(*test)).map(|test| format!("{id}: no test `{test}`")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
