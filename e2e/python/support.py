@@ -1,6 +1,7 @@
 """One server with a tenant of its own, as it is shipped: `countersign serve` behind TLS with a database in a temporary
 directory. Owns starting and ending it; does not know what is asked of it."""
 
+import functools
 import os
 import shutil
 import socket
@@ -60,7 +61,7 @@ class Server:
             ["keys", "create-master", str(self._home / "master.key")],
             ["apply", str(self._home / "tenant.toml"), *config],
         ):
-            subprocess.run([BINARY, *words], check=True, capture_output=True, text=True)
+            subprocess.run([BINARY, *words], check=True, capture_output=True, text=True, timeout=PATIENCE)
         tied = shutil.which("setpriv")
         before = [tied, "--pdeathsig", "TERM", "--"] if tied else []
         self._log = (self._home / "log").open("w+")
@@ -95,7 +96,8 @@ class Server:
 
 
 def trusting(session):
-    """A session that trusts the certificate of the tests and no proxy."""
+    """A session that trusts the certificate of the tests and no proxy, and does not wait for ever."""
     session.verify = str(TLS / "ca.pem")
     session.trust_env = False
+    session.request = functools.partial(session.request, timeout=PATIENCE)
     return session
