@@ -449,7 +449,6 @@ async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
                 "state",
                 "iss",
                 "session_state",
-                "grant_id",
             ];
             assert!(landed.keys().all(|name| known.contains(&name.as_str())), "{landed:?}");
             if let Some(token) = landed.get("access_token") {
@@ -462,6 +461,7 @@ async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
                 let half = |text: Option<&String>| text.map(|text| json!(half_hash(text, SigningAlg::Rs256)));
                 assert_eq!(front.get("at_hash").cloned(), half(landed.get("access_token")), "{kind}");
                 assert_eq!(front.get("c_hash").cloned(), half(landed.get("code")), "{kind}");
+                assert_eq!(front.get("s_hash").cloned(), half(landed.get("state")), "{kind}");
                 assert_eq!(front["nonce"], "n-7");
                 // C-2, C-3: claims of scopes come here only where no access token ever does.
                 assert_eq!(front.get("email").is_some(), kind == "id_token", "{kind}");
@@ -475,10 +475,29 @@ async fn gt2_gt3_h_s1_i4_i5_every_response_type_by_every_mode() {
                         (&claims["iss"], &claims["sub"], &claims["sid"])
                     );
                 }
-                if let Some(grant) = landed.get("grant_id") {
-                    assert_eq!(back["grant_id"], **grant);
-                }
+                assert!(back["grant_id"].is_string(), "the token endpoint tells it under every path");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn s4_only_the_vendors_paths_tell_the_grant_in_front() {
+    let server = setup().start().await;
+    let (mut visitor, _) = signed_in(&server, "portal").await;
+    let pairs = [
+        ("client_id", "portal"),
+        ("redirect_uri", CALLBACK),
+        ("response_type", "code token"),
+        ("scope", "openid"),
+        ("state", "st-1"),
+    ];
+    for (prefix, told) in [("", false), ("/oauth2", true), ("/oidc/endpoint/default", true)] {
+        let landed = visitor.get(&request_at(prefix, &pairs)).await.landed(CALLBACK);
+        assert_eq!(landed.contains_key("grant_id"), told, "{prefix}: {landed:?}");
+        let back = server.redeem("portal", &landed["code"]).await.expect(200);
+        if told {
+            assert_eq!(back["grant_id"], landed["grant_id"]);
         }
     }
 }

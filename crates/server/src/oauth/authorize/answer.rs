@@ -4,7 +4,7 @@
 use axum::response::Response;
 use engine::Level;
 use protocol::authorize::{AccessToken, Issued};
-use protocol::claims::Place;
+use protocol::claims::{Dialect, Place};
 use protocol::form::Form;
 use protocol::logout;
 use protocol::records::{Grant, GrantDetail, User};
@@ -170,7 +170,10 @@ impl Visit<'_> {
                 expires_in: made.tokens.expires_in,
                 scope: detail.scope.clone(),
             });
-            issued.grant_id = Some(outcome.grant.0.clone());
+            // The vendor's clients are told the grant (vendor page §4.3); the standard knows no such parameter (demand S-4).
+            if Dialect::of(&detail) == Dialect::Vendor {
+                issued.grant_id = Some(outcome.grant.0.clone());
+            }
         }
         if kind.id_token {
             let of = IdTokenOf {
@@ -181,7 +184,7 @@ impl Visit<'_> {
                 detail: &detail,
                 access_token: issued.access_token.as_ref().map(|given| given.token.as_str()),
                 code: issued.code.as_deref(),
-                state: None,
+                state: request.target.state(),
                 place: if kind.token || kind.code { Place::Lean } else { Place::Full },
                 at: now,
             };
