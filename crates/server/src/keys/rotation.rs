@@ -110,7 +110,8 @@ pub fn rotate(
 ) -> Result<Rotation, KeyError> {
     let gone = |record: &KeyRecord| record.published_until.is_some_and(|until| until <= now);
     let remove = records.iter().filter(|record| gone(record)).map(|record| record.kid.clone()).collect();
-    let older: Vec<_> = records.iter().filter(|record| record.alg == alg && !record.decrypts && !gone(record)).collect();
+    let older: Vec<_> =
+        records.iter().filter(|record| record.alg == alg && !record.decrypts && !gone(record)).collect();
 
     let mut fresh = generate(master, tenant, alg, first_name(records, alg), now)?;
     // Without a predecessor nobody waits; an earlier, still unused successor is not overtaken, or it would never sign.

@@ -143,8 +143,7 @@ impl<'a> Admission<'a> {
         };
         let sessions = session::all(self.app, self.call).await?;
         // The device's tokens do not hang on the session: it is somewhere else than this browser.
-        let signed_in =
-            SignedIn { user: &user, proofs: gate::proofs(&flow), client: None, issuer: &self.issuer };
+        let signed_in = SignedIn { user: &user, proofs: gate::proofs(&flow), client: None, issuer: &self.issuer };
         let (session, mut changes) = session::open(self.app, self.call, &sessions, signed_in)?;
         self.cookies.extend(session::cookies(self.call, &session, &sessions));
         let outcome = gate::outcome(&flow, &session)?;

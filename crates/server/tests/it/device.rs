@@ -199,15 +199,17 @@ async fn beginning_needs_a_client_with_the_grant_and_credentials_only_where_they
     start_with(&server, &[("scope", "openid")]).await.oauth_error(401, "invalid_client", "CSIAQ0155E ");
     start_with(&server, &[("client_id", "nobody")]).await.oauth_error(401, "invalid_client", "CSIAQ0155E ");
     start_with(&server, &[("client_id", "none")]).await.oauth_error(400, "unauthorized_client", "CSIAQ");
-    start_with(&server, &[("client_id", "tv"), ("scope", "nothing-of-mine")])
-        .await
-        .oauth_error(400, "invalid_scope", "CSIAQ");
-    start_with(&server, &[("client_id", "tv"), ("resource", "https://elsewhere.test")])
-        .await
-        .oauth_error(400, "invalid_target", "CSIAQ");
-    start_with(&server, &[("client_id", "tv"), ("client_id", "tv")])
-        .await
-        .oauth_error(400, "invalid_request", "CSIAQ");
+    start_with(&server, &[("client_id", "tv"), ("scope", "nothing-of-mine")]).await.oauth_error(
+        400,
+        "invalid_scope",
+        "CSIAQ",
+    );
+    start_with(&server, &[("client_id", "tv"), ("resource", "https://elsewhere.test")]).await.oauth_error(
+        400,
+        "invalid_target",
+        "CSIAQ",
+    );
+    start_with(&server, &[("client_id", "tv"), ("client_id", "tv")]).await.oauth_error(400, "invalid_request", "CSIAQ");
     let disabled = |client: &mut protocol::records::Client| client.enabled = false;
     server.change_client("tv", disabled).await;
     start_with(&server, &[("client_id", "tv")]).await.oauth_error(401, "invalid_client", "CSIAQ0155E ");

@@ -12,7 +12,9 @@ const DAY: i64 = 86_400;
 fn setup(settings: &str) -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
                 entitlements = [\"authnAnyUser\", \"resetPasswordAnyUser\"]";
-    Setup::new().replace("[tenant.settings]", &format!("[tenant.settings]\n{settings}")).add(&client("helpdesk", "h", more))
+    Setup::new()
+        .replace("[tenant.settings]", &format!("[tenant.settings]\n{settings}"))
+        .add(&client("helpdesk", "h", more))
 }
 
 async fn desk(server: &TestServer) -> String {
@@ -85,7 +87,10 @@ async fn imported_hashes_are_verified_and_renewed_at_the_next_sign_in() {
     let hashes = [
         ("bc", "$2b$04$DBF1.Q5ajLeEtAqeRX4oU.jOa788U9v7H90HIy/58El1JyL1mD9Vu"),
         ("ssha", "{SSHA}ZPeztGLZUREzgQWoP02WcuGCzQowMTIzNDU2Nw=="),
-        ("ssha512", "{SSHA512}He5ZyCfbUtEeBnN6/dvlBKcKalj6qQPffVY9/r/BCetvWIvWeyWowNTMjzR8jp13IwcSvR7IBOYjUQ9uDRjwzzAxMjM0NTY3"),
+        (
+            "ssha512",
+            "{SSHA512}He5ZyCfbUtEeBnN6/dvlBKcKalj6qQPffVY9/r/BCetvWIvWeyWowNTMjzR8jp13IwcSvR7IBOYjUQ9uDRjwzzAxMjM0NTY3",
+        ),
         ("pb", "$pbkdf2-sha256$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$ueBbYQVkDHSR2wInfuEbu55EoAdDx3ozbiXKophExIU"),
         ("dj", "pbkdf2_sha256$1000$abcdefgh1234$mexccCaenj2NPCHgR+GrQ8yKKSxBB5CJkwU0ni2engc="),
         ("sc", "$scrypt$ln=4,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$GbVBK2XBbz+abfTyNSWbAT5eN+L8yo30aihNtx21k7E"),

@@ -152,12 +152,8 @@ async fn gt7_implicit_and_exchange_take_one_round_trip() {
 async fn add_realm(server: &TestServer, kind: SourceKind) {
     let tenant = server.tenant();
     let id = "9f9f0000-0000-4000-8000-000000000001";
-    let source = protocol::records::Source {
-        id: id.into(),
-        name: "Partners".to_owned(),
-        realm: "partners".to_owned(),
-        kind,
-    };
+    let source =
+        protocol::records::Source { id: id.into(), name: "Partners".to_owned(), realm: "partners".to_owned(), kind };
     let known = server.store.user(&tenant, &PERSON.id.into()).await.unwrap().unwrap();
     let user = User { id: "604000PRTN".into(), source: id.into(), username: "paula".to_owned(), ..known };
     let changes = vec![DirectoryChange::PutSource(source), DirectoryChange::PutUser { user, managed: false }];
@@ -294,7 +290,8 @@ async fn gt22_context_missing_denied_challenged_twice_and_tokens_at_last() {
     server.token(&broken).await.oauth_error(400, "invalid_request", "CSIAQ");
     let outside = context("203.0.113.1");
     let form = [("grant_type", "policyauth"), ("context", outside.as_str())];
-    let denied = server.ask("POST", "/oauth2/token").basic("office-only", "office-demo-secret").form(&form).send().await;
+    let denied =
+        server.ask("POST", "/oauth2/token").basic("office-only", "office-demo-secret").form(&form).send().await;
     denied.oauth_error(401, "access_denied", "CSIAQ0278E ");
     let tokens = server.sign_in().await;
     assert!(tokens["access_token"].is_string() && tokens["scope"] == "openid");

@@ -4,7 +4,9 @@ use protocol::records::{Source, SourceKind, User};
 use serde_json::{Value, json};
 use store::DirectoryChange;
 
-use crate::support::{ACME, Cast, Challenge, Reply, Setup, TestServer, client, context, decode, on_both, policy, rule, user};
+use crate::support::{
+    ACME, Cast, Challenge, Reply, Setup, TestServer, client, context, decode, on_both, policy, rule, user,
+};
 
 const ELSEWHERE: &str = "0b9a4c2e-3c1d-4a5e-9b7f-6d8e2f1a0c3b";
 

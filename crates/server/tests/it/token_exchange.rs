@@ -140,7 +140,10 @@ async fn gt21_impersonation_names_the_subject_alone_and_delegation_the_actor_too
     assert_eq!(made["issued_token_type"], ACCESS);
     assert_eq!((&made["token_type"], &made["scope"]), (&json!("Bearer"), &json!("openid orders.read")));
     let seen = bench.introspect("service", &text(&made, "access_token")).await;
-    assert_eq!((&seen["active"], &seen["sub"], &seen["client_id"]), (&json!(true), &json!(ACME.other.id), &json!("service")));
+    assert_eq!(
+        (&seen["active"], &seen["sub"], &seen["client_id"]),
+        (&json!(true), &json!(ACME.other.id), &json!("service"))
+    );
     assert!(seen.get("act").is_none());
 
     let actor = bench.own("service").await;
@@ -153,11 +156,14 @@ async fn gt21_impersonation_names_the_subject_alone_and_delegation_the_actor_too
 #[tokio::test]
 async fn actors_stand_truthfully_one_behind_the_other() {
     let bench = Bench::new().await;
-    bench.server.change_client("kiosk", |client| {
-        client.grant_types.insert(EXCHANGE.to_owned());
-        client.exchange_from.insert("shop".into());
-        client.exchange_actors.insert("kiosk".to_owned());
-    }).await;
+    bench
+        .server
+        .change_client("kiosk", |client| {
+            client.grant_types.insert(EXCHANGE.to_owned());
+            client.exchange_from.insert("shop".into());
+            client.exchange_actors.insert("kiosk".to_owned());
+        })
+        .await;
     let subject = bench.access("shop").await;
     let kiosk = bench.own("kiosk").await;
     let act = [("actor_token", kiosk.as_str()), ("actor_token_type", ACCESS)];
@@ -230,9 +236,12 @@ async fn attack_57_may_act_names_who_may_and_nobody_else_does() {
     for turn in 0..9 {
         chain = json!({"sub": format!("actor-{turn}"), "act": chain});
     }
-    bench.server.change_client("service", |client| {
-        client.exchange_actors.insert("service".to_owned());
-    }).await;
+    bench
+        .server
+        .change_client("service", |client| {
+            client.exchange_actors.insert("service".to_owned());
+        })
+        .await;
     let subject = bench.outside(|claims| claims["act"] = chain);
     bench.exchange_as("service", &subject, JWT, &act).await.oauth_error(400, "invalid_request", "CSIAQ5201E ");
     bench.exchange_as("service", &subject, JWT, &[]).await.expect(200);
@@ -309,7 +318,9 @@ async fn attack_56_a_subject_that_is_not_good_is_refused_and_nobody_else_takes_i
     unusable(&bench.exchange("service", &text(&fresh, "access_token"), &[]).await);
     unusable(&bench.exchange_as("service", &text(&fresh, "id_token"), ID, &[]).await);
     unusable(&bench.exchange_as("service", &bench.outside(|_| {}), JWT, &[]).await);
-    unusable(&bench.exchange_as("service", &bench.outside(|claims| claims["sub"] = json!("604000OFF1")), JWT, &[]).await);
+    unusable(
+        &bench.exchange_as("service", &bench.outside(|claims| claims["sub"] = json!("604000OFF1")), JWT, &[]).await,
+    );
     bench.change_user(ACME.other.id, |user| user.active = true).await;
     bench.exchange("service", &text(&fresh, "access_token"), &[]).await.expect(200);
     // Of a client that was switched off.
@@ -357,9 +368,12 @@ async fn a_jwt_from_outside_must_come_from_an_issuer_the_client_trusts() {
     bench.server.change_client("service", |client| client.trusted_issuers[0].enabled = false).await;
     unusable(&bench.exchange_as("service", &bench.outside(|_| {}), JWT, &[]).await);
     // Our own signed answers that are no ID tokens.
-    bench.server.change_client("shop", |client| {
-        client.userinfo_alg = Some(protocol::records::SigningAlg::Rs256);
-    }).await;
+    bench
+        .server
+        .change_client("shop", |client| {
+            client.userinfo_alg = Some(protocol::records::SigningAlg::Rs256);
+        })
+        .await;
     let access = bench.access("shop").await;
     let info = bench.server.ask("GET", "/oauth2/userinfo").bearer(&access).send().await;
     assert_eq!(info.header("content-type"), "application/jwt");
@@ -390,10 +404,13 @@ async fn attack_58_scope_and_resource_are_never_wider() {
         bench.exchange("service", &subject, &beyond).await.oauth_error(400, "invalid_target", "CSIAQ");
     }
     // A second exchange does not widen the first.
-    bench.server.change_client("plain", |client| {
-        client.exchange_from.insert("service".into());
-        client.scopes.extend(["orders.read".to_owned(), "orders.write".to_owned()]);
-    }).await;
+    bench
+        .server
+        .change_client("plain", |client| {
+            client.exchange_from.insert("service".into());
+            client.scopes.extend(["orders.read".to_owned(), "orders.write".to_owned()]);
+        })
+        .await;
     let narrow = text(&bench.exchange("service", &subject, &scope("orders.read")).await.expect(200), "access_token");
     assert_eq!(bench.exchange("plain", &narrow, &[]).await.expect(200)["scope"], "orders.read");
     bench.exchange("plain", &narrow, &scope("openid")).await.oauth_error(400, "invalid_scope", "CSIAQ");
@@ -403,9 +420,12 @@ async fn attack_58_scope_and_resource_are_never_wider() {
 async fn what_comes_out_lives_no_longer_than_what_came_in() {
     let bench = Bench::new().await;
     bench.server.change_client("shop", |client| client.access_token_lifetime = Some(100)).await;
-    bench.server.change_client("service", |client| {
-        client.grant_types.insert("refresh_token".to_owned());
-    }).await;
+    bench
+        .server
+        .change_client("service", |client| {
+            client.grant_types.insert("refresh_token".to_owned());
+        })
+        .await;
     let subject = bench.access("shop").await;
     bench.server.world.advance(40);
     let made = bench.exchange("service", &subject, &[]).await.expect(200);
@@ -415,12 +435,18 @@ async fn what_comes_out_lives_no_longer_than_what_came_in() {
     // GT6: a refresh token, within the same bound.
     bench.server.world.advance(20);
     let form = [("grant_type", "refresh_token"), ("refresh_token", made["refresh_token"].as_str().unwrap())];
-    let refresh = |form: [(&'static str, String); 2]| bench.server.ask("POST", "/oauth2/token").basic("service", "s").form(&form).send();
+    let refresh = |form: [(&'static str, String); 2]| {
+        bench.server.ask("POST", "/oauth2/token").basic("service", "s").form(&form).send()
+    };
     let fresh = refresh(form.map(|(name, value)| (name, value.to_owned()))).await.expect(200);
     assert_eq!((&fresh["expires_in"], &fresh["grant_id"]), (&json!(40), &made["grant_id"]));
     bench.server.world.advance(40);
     let token = text(&fresh, "refresh_token");
-    refresh([("grant_type", "refresh_token".to_owned()), ("refresh_token", token)]).await.oauth_error(400, "invalid_grant", "CSIAQ");
+    refresh([("grant_type", "refresh_token".to_owned()), ("refresh_token", token)]).await.oauth_error(
+        400,
+        "invalid_grant",
+        "CSIAQ",
+    );
     unusable(&bench.exchange("service", &subject, &[]).await);
     assert_eq!(bench.introspect("service", &text(&fresh, "access_token")).await, json!({"active": false}));
 }

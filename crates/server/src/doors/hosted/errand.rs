@@ -4,8 +4,8 @@ use axum::response::Response;
 use engine::Refusal;
 
 use crate::app::App;
-use crate::browser::interaction::{Interaction, Lost, Outcome, Purpose};
 use crate::browser::Gate;
+use crate::browser::interaction::{Interaction, Lost, Outcome, Purpose};
 use crate::call::Call;
 use crate::oauth::admission::Admission;
 use crate::oauth::authorize::{Stop, Visit};

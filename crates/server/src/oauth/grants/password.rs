@@ -46,9 +46,8 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
 fn source<'r>(request: &'r TokenRequest<'_>) -> Result<&'r Source, Rejection> {
     let realm = request.client.password_realm.as_deref();
     let mut own = request.call.tenant.sources.iter().filter(|source| source.kind == SourceKind::CloudDirectory);
-    own.find(|source| realm.is_none_or(|realm| source.realm == realm)).ok_or_else(|| {
-        Rejection::new(OAuthCode::UnauthorizedClient, "there is no Cloud Directory this client may ask")
-    })
+    own.find(|source| realm.is_none_or(|realm| source.realm == realm))
+        .ok_or_else(|| Rejection::new(OAuthCode::UnauthorizedClient, "there is no Cloud Directory this client may ask"))
 }
 
 /// That nothing is judged at present is said to strangers too, so it tells nobody who has an account; that an account is

@@ -98,7 +98,11 @@ fn may_act(client: &Client, subject: &Bearer, actor: Option<&Bearer>) -> Result<
             if names(named, &actor.sub, actor.issuer.as_deref(), client_id) { Ok(()) } else { refuse() }
         }
         (Some(named), None) => {
-            if names(named, client.id.as_str(), None, Some(client.id.as_str())) { Ok(()) } else { refuse() }
+            if names(named, client.id.as_str(), None, Some(client.id.as_str())) {
+                Ok(())
+            } else {
+                refuse()
+            }
         }
         // A person is known by our own name for them, whoever's token says so.
         (None, Some(actor)) => {
@@ -163,9 +167,7 @@ fn scope_of(request: &TokenRequest<'_>, bound: Option<&[String]>, wanted: Wanted
     }
     let mut scope = match bound {
         Some(bound) if asked.iter().any(|one| !bound.contains(one)) => return Err(refuse()),
-        Some(bound) if asked.is_empty() => {
-            bound.iter().filter(|one| scope::may_have(client, one)).cloned().collect()
-        }
+        Some(bound) if asked.is_empty() => bound.iter().filter(|one| scope::may_have(client, one)).cloned().collect(),
         Some(_) | None => asked,
     };
     if wanted == Wanted::IdToken && !scope.iter().any(|one| one == "openid") {

@@ -275,7 +275,10 @@ impl TestServer {
     /// Another process on the same database, as after a restart or on another node.
     pub async fn another(&self) -> Self {
         let outbound = self.app.config.outbound.clone();
-        Self { cast: self.cast, ..Self::open_with(self.store.clone(), self.world.clone(), self.app.dev, outbound).await }
+        Self {
+            cast: self.cast,
+            ..Self::open_with(self.store.clone(), self.world.clone(), self.app.dev, outbound).await
+        }
     }
 
     async fn apply(&self, first: &str, second: &str) {

@@ -262,7 +262,8 @@ impl Ways {
             Way::Code | Way::Hybrid => {
                 let mut visitor = Visitor::new(server);
                 let page = self.authorize(&mut visitor, way, &[]).await;
-                let code = visitor.sign_in(&page, person.username, person.password).await.landed(CALLBACK)["code"].clone();
+                let code =
+                    visitor.sign_in(&page, person.username, person.password).await.landed(CALLBACK)["code"].clone();
                 form(&[("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK)])
             }
             Way::Implicit => {
@@ -277,7 +278,9 @@ impl Ways {
                 form(&[("grant_type", DEVICE_CODE), ("device_code", &device_code)])
             }
             Way::Password => self.password(person),
-            Way::Jwt => form(&[("grant_type", JWT_BEARER), ("scope", "openid"), ("assertion", &self.assertion(person))]),
+            Way::Jwt => {
+                form(&[("grant_type", JWT_BEARER), ("scope", "openid"), ("assertion", &self.assertion(person))])
+            }
             Way::Policyauth => {
                 let proved = self.proved(person).await.expect(200);
                 let context = context("192.168.1.1");
