@@ -2,7 +2,7 @@
 
 use engine::FactorKind::{EmailOtp, Passkey, Totp};
 use engine::policy::{Contact, Frequency};
-use engine::{Event, Stage, Who};
+use engine::{Event, Who};
 use insta::assert_snapshot;
 
 use crate::policies::{INSIDE, demand, policy, rule, setting};

@@ -258,11 +258,13 @@ pub struct PushSettings {
     pub expiry: Seconds,
     /// Requests one person may be sent in an hour.
     pub per_hour: u32,
+    /// Whether a phone may also begin a sign-in by scanning a picture. Pictures can be shown to the wrong person.
+    pub qr: bool,
 }
 
 impl Default for PushSettings {
     fn default() -> Self {
-        Self { enabled: false, number_match: false, expiry: 120, per_hour: 10 }
+        Self { enabled: false, number_match: false, expiry: 120, per_hour: 10, qr: false }
     }
 }
 

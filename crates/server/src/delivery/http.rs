@@ -1,7 +1,7 @@
 //! Text messages and calls over HTTP: a signed webhook of the operator's own, or a provider that speaks the shape of Twilio.
 //! Owns the requests and what an answer means; does not retry.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -63,7 +63,7 @@ impl std::fmt::Debug for Http {
 }
 
 enum To {
-    Webhook { url: String, key: hmac::Key },
+    Webhook { url: String, key: Box<hmac::Key> },
     Twilio { base: String, account: String, from: String, user: String, password: Secret<String> },
 }
 
@@ -96,9 +96,10 @@ impl Http {
         }
         let client = builder.build().map_err(HttpError::Client)?;
         let to = match &config.provider {
-            Provider::Webhook { url, secret_file } => {
-                To::Webhook { url: url.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &secret(secret_file)?) }
-            }
+            Provider::Webhook { url, secret_file } => To::Webhook {
+                url: url.clone(),
+                key: Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret(secret_file)?)),
+            },
             Provider::Twilio { url, account, from, credentials_file } => {
                 let text = read(credentials_file)?;
                 let mut lines = text.lines().map(str::trim_end);
@@ -208,7 +209,7 @@ fn outcome(status: StatusCode) -> Outcome {
     }
 }
 
-fn secret(path: &PathBuf) -> Result<Vec<u8>, HttpError> {
+fn secret(path: &Path) -> Result<Vec<u8>, HttpError> {
     let text = read(path)?;
     let unusable = || HttpError::Secret(path.display().to_string());
     let encoded = text.trim().strip_prefix("whsec_").ok_or_else(unusable)?;

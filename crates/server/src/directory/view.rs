@@ -111,8 +111,7 @@ pub fn offered(settings: &TenantSettings) -> Vec<FactorKind> {
         FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => settings.push.enabled,
         FactorKind::Questions => settings.questions.enabled,
         FactorKind::BypassCode => settings.bypass.enabled,
-        // Not built yet: offering it would promise what nobody can answer.
-        FactorKind::Qr => false,
+        FactorKind::Qr => settings.push.enabled && settings.push.qr,
     };
     FactorKind::ALL.into_iter().filter(on).collect()
 }

@@ -77,6 +77,7 @@ impl SignIns<'_> {
             IssueRequest::Code { enrolment, .. }
             | IssueRequest::Questions { enrolment }
             | IssueRequest::Push { enrolment, .. } => (kind_of(enrolment)?, Some(enrolment.user.clone())),
+            IssueRequest::Qr { .. } => (FactorKind::Qr, None),
             IssueRequest::Transient { kind, user, .. } => (*kind, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, user.clone()),
         };
@@ -119,6 +120,7 @@ impl SignIns<'_> {
         if let Submission::Code { challenge, .. }
         | Submission::Answers { challenge, .. }
         | Submission::Push { challenge }
+        | Submission::Qr { challenge }
         | Submission::Passkey { challenge, .. } = &submission
             && !asker.made(challenge)
         {

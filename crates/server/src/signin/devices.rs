@@ -428,6 +428,26 @@ impl SignIns<'_> {
         }
     }
 
+    /// Takes what a device read from a picture. Whether it was one that waits.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn scan_picture(self, device: &Device, challenge: &Challenge, lsi: &str) -> Result<bool, Fault> {
+        let now = self.app.world.now();
+        // A phone that has no key yet has proved nothing but that it was invited.
+        if !device.about.active || self.keys_of(device).await?.iter().all(|one| !one.enabled) {
+            return Ok(false);
+        }
+        let Some(next) = super::factors::qr::scanned(&self.app.master, challenge, lsi, &device.user, now) else {
+            return Ok(false);
+        };
+        match self.app.commit(&self.tenant.tenant.id, "picture scanned", vec![Change::UpdateChallenge(next)]).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Refused { .. }) => Ok(false),
+            Err(CommitError::Unavailable(error)) => Err(error.into()),
+        }
+    }
+
     async fn keep_device(self, changes: Vec<Change>) -> Result<(), NotEnrolled> {
         match self.app.commit(&self.tenant.tenant.id, "device", changes).await {
             Ok(()) => Ok(()),

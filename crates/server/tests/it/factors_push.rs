@@ -288,3 +288,53 @@ async fn where_it_is_switched_off_no_phone_is_invited() {
     let body = json!({ "owner": ACME.admin.id });
     server.json("POST", "/v1.0/authenticators/initiation", &desk, &body).await.factor_error(501, "CSIBN9998E");
 }
+
+/// A picture begins a sign-in: `lsi` for the phone, `dsi` for whoever waits, each good for nothing else.
+#[tokio::test]
+async fn a_picture_is_scanned_and_begins_a_sign_in_once() {
+    let server = setup(", qr = true")
+        .replace("authnMethods = [\"password\"]", "authnMethods = [\"password\", \"qr\"]")
+        .start()
+        .await;
+    let mut phone = Phone::register(&server, ACME.other.id, "userPresence").await;
+    let first = server.begin_inside().await;
+    assert!(first.allowed.contains(&"qr".to_owned()), "{:?}", first.allowed);
+    let begin = async |token: &str| server.get("/v2.0/factors/qr/authenticate?profileId=p", token).await.expect(200);
+    let shown = begin(&first.token).await;
+    let text = |name: &str| shown[name].as_str().unwrap().to_owned();
+    let (id, lsi, dsi) = (text("id"), text("lsi"), text("dsi"));
+    assert!((25..=45).contains(&lsi.len()) && text("qrCode").len() > 100);
+    let ask = async |dsi: &str| {
+        server.get(&format!("/v2.0/factors/qr/authenticate/{id}?dsi={dsi}&returnJwt=true"), &first.token).await
+    };
+    assert_eq!(ask(&dsi).await.expect(200)["state"], "PENDING");
+    ask(&lsi).await.factor_error(404, "CSIBN0028E");
+    let path = format!("/v2.0/factors/qr/{id}");
+    let scan = async |token: &str, lsi: &str| server.json("POST", &path, token, &json!({ "lsi": lsi })).await;
+    // A phone that is not through with its registration scans nothing.
+    scan(&phone.token, &lsi).await.factor_error(404, "CSIBN0028E");
+    let renewed = json!({ "refreshToken": phone.refresh });
+    let renewed = server.ask("POST", "/v1.0/authenticators/registration").json(&renewed).send().await.expect(200);
+    phone.token = renewed["accessToken"].as_str().unwrap().to_owned();
+    scan(&phone.token, &dsi).await.factor_error(404, "CSIBN0028E");
+    scan(&first.token, &lsi).await.factor_error(401, "CSIAK9999E");
+    scan(&phone.token, &lsi).await.expect_empty(204);
+    scan(&phone.token, &lsi).await.factor_error(404, "CSIBN0028E");
+    let done = ask(&dsi).await.expect(200);
+    assert_eq!((&done["state"], &done["userId"]), (&json!("SUCCESS"), &json!(ACME.other.id)));
+    server.present(done["assertion"].as_str().unwrap()).await.expect(200);
+    ask(&dsi).await.factor_error(401, "CSIAK9999E");
+
+    // Late, and withdrawn.
+    let other = server.begin_inside().await;
+    let late = begin(&other.token).await;
+    server.world.advance(121);
+    let path = format!("/v2.0/factors/qr/{}", late["id"].as_str().unwrap());
+    let body = json!({ "lsi": late["lsi"] });
+    server.json("POST", &path, &phone.token, &body).await.factor_error(404, "CSIBN0028E");
+    let gone = begin(&other.token).await;
+    let path = format!("/v2.0/factors/qr/{}", gone["id"].as_str().unwrap());
+    server.json("DELETE", &path, &other.token, &Value::Null).await.expect_empty(204);
+    let body = json!({ "lsi": gone["lsi"] });
+    server.json("POST", &path, &phone.token, &body).await.factor_error(404, "CSIBN0028E");
+}

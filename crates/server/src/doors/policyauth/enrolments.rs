@@ -189,7 +189,7 @@ fn offered(call: &Call) -> Map<String, Value> {
         json!({ "path": "/v2.0/factors/fido2", "enabled": settings.fido2_enabled, "relyingParties": parties }),
     );
     for (name, enabled) in [
-        ("qr", false),
+        ("qr", settings.push.enabled && settings.push.qr),
         ("questions", settings.questions.enabled),
         ("signatures", settings.push.enabled),
         ("smsotp", settings.sms_otp.enabled),

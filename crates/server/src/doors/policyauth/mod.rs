@@ -20,6 +20,7 @@ mod otp;
 mod password;
 mod perform;
 mod push;
+mod qr;
 mod refusal;
 mod totp;
 mod transient;
@@ -32,7 +33,7 @@ pub use perform::{Performed, Performer};
 pub use refusal::Refusal;
 
 /// The paths of the door, for labels of metrics.
-pub const PATHS: [&str; 34] = [
+pub const PATHS: [&str; 37] = [
     "/v1.0/authenticators",
     "/v1.0/authenticators/initiation",
     "/v1.0/authenticators/registration",
@@ -59,6 +60,9 @@ pub const PATHS: [&str; 34] = [
     "/v2.0/factors/fido2/relyingparties/{id}/attestation/result",
     "/v2.0/factors/otp",
     "/v2.0/factors/otp/{verification}",
+    "/v2.0/factors/qr/authenticate",
+    "/v2.0/factors/qr/authenticate/{id}",
+    "/v2.0/factors/qr/{id}",
     "/v2.0/factors/totp/{enrolment}",
     "/v2.0/factors/{kind}",
     "/v2.0/factors/{kind}/{enrolment}",
@@ -126,6 +130,9 @@ fn phones() -> Router<App> {
         .route("/v1.0/authenticators/registration", post(devices::registration))
         .route("/v1.0/authenticators/{id}", delete(devices::remove))
         .route("/v1.0/authnmethods/signatures", post(devices::enrol))
+        .route("/v2.0/factors/qr/authenticate", get(qr::start))
+        .route("/v2.0/factors/qr/authenticate/{id}", get(qr::read))
+        .route("/v2.0/factors/qr/{id}", post(qr::scan).delete(qr::cancel))
         .route("/v1.0/authenticators/{id}/verifications", get(push::list).post(push::start))
         .route(
             "/v1.0/authenticators/{id}/verifications/{verification}",

@@ -35,6 +35,11 @@ pub enum IssueRequest<'a> {
         /// The enrolment.
         enrolment: &'a Enrolment,
     },
+    /// A picture for a registered phone, whoever it belongs to.
+    Qr {
+        /// The profile of the phones that may scan it; shown, not held against them.
+        profile: &'a str,
+    },
     /// Approval on the phone.
     Push {
         /// The enrolment, whose device is asked.
@@ -59,7 +64,7 @@ pub enum IssueRequest<'a> {
 pub struct Made {
     /// The challenge.
     pub challenge: Challenge,
-    /// WebAuthn options for the browser; absent for codes.
+    /// WebAuthn options for the browser, or the secrets of a picture; absent for codes.
     pub options: Option<serde_json::Value>,
 }
 
@@ -81,6 +86,7 @@ impl SignIns<'_> {
             | IssueRequest::Push { enrolment, .. } => {
                 (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
             }
+            IssueRequest::Qr { .. } => (FactorKind::Qr, None, None),
             IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, None, user.clone()),
         };
@@ -173,6 +179,14 @@ impl SignIns<'_> {
                     factors::questions::issue(&self.app.world, &settings.questions, sign_in, enrolment, now)
                         .map_err(Failure::Unusable)?;
                 return Ok((Made { challenge, options: None }, None));
+            }
+            IssueRequest::Qr { profile } => {
+                if !(settings.push.enabled && settings.push.qr) || profile.len() > 128 {
+                    return Err(Failure::Unusable(factors::Unusable::SwitchedOff));
+                }
+                let made = factors::qr::issue(&self.app.world, &self.app.master, sign_in, profile, now);
+                let secrets = serde_json::json!({ "lsi": made.lsi.expose(), "dsi": made.dsi.expose() });
+                return Ok((Made { challenge: made.challenge, options: Some(secrets) }, None));
             }
             IssueRequest::Push { enrolment, asked } => {
                 let challenge = factors::push::issue(&self.app.world, &settings.push, sign_in, enrolment, &asked, now)

@@ -59,6 +59,11 @@ pub enum Submission<'a> {
         /// The transaction.
         challenge: Challenge,
     },
+    /// A picture that a phone has scanned.
+    Qr {
+        /// Its challenge.
+        challenge: Challenge,
+    },
     /// A WebAuthn assertion.
     Passkey {
         /// The relying party.
@@ -220,6 +225,7 @@ impl SignIns<'_> {
             }
             Submission::Code { challenge, .. }
             | Submission::Answers { challenge, .. }
+            | Submission::Qr { challenge }
             | Submission::Push { challenge } => {
                 let kind = engine::FactorKind::parse(&challenge.kind)
                     .ok_or_else(|| Fault::stored("a challenge names a factor that does not exist"))?;
@@ -300,6 +306,7 @@ impl SignIns<'_> {
                     factors::questions::judge(&self.app.hashing, &challenge, enrolment.as_ref(), &answers, now).await;
                 judged.map_err(Failure::Busy)?
             }
+            Submission::Qr { challenge } => factors::qr::judge(&challenge, now),
             Submission::Push { challenge } => {
                 let enrolment = match &challenge.enrolment {
                     Some(id) => self.app.store.enrolment(&self.tenant.tenant.id, id).await?,

@@ -6,6 +6,7 @@
 pub mod otp;
 pub mod password;
 pub mod push;
+pub mod qr;
 pub mod questions;
 pub mod totp;
 pub mod webauthn;
