@@ -37,9 +37,10 @@ pub async fn start(
         send(&app, &call, performer, kind, to, correlation).await?
     } else {
         let enrolment = enrolled(&app, &call, &performer, kind, &enrolment).await?;
-        let request = match kind {
-            FactorKind::Questions => IssueRequest::Questions { enrolment: &enrolment },
-            _ => IssueRequest::Code { enrolment: &enrolment, correlation },
+        let request = if kind == FactorKind::Questions {
+            IssueRequest::Questions { enrolment: &enrolment }
+        } else {
+            IssueRequest::Code { enrolment: &enrolment, correlation }
         };
         let made = performer.issue(&app, &call, request).await;
         made.map_err(|failure| refuse(&call, failure))?.challenge
