@@ -241,7 +241,12 @@ impl<'a> Desk<'a> {
 
     /// The relying party that our own pages may run a ceremony for.
     pub(super) fn relying_party(&self) -> Option<&'a RelyingParty> {
-        let serves = |party: &&RelyingParty| party.enabled && party.origins.contains(&self.call.base);
+        let host = self.call.host();
+        let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        // A ceremony works only at the party's own name and below it (WebAuthn §5.1.3): elsewhere no button must promise one.
+        let below = |name: &str| host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+        let serves =
+            |party: &&RelyingParty| party.enabled && party.origins.contains(&self.call.base) && below(&party.rp_id);
         self.call.tenant.relying_parties.iter().find(serves)
     }
 
