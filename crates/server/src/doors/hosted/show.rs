@@ -117,7 +117,8 @@ impl<'a> Desk<'a> {
             form: Form { action, hidden },
             client: self.client.map(ClientView::of),
             problem: told.problem,
-            cancel: true,
+            // From a device there is no way back; who does not want it says so where it is asked.
+            cancel: matches!(self.interaction.body.purpose, Purpose::Authorize(_)),
         }
     }
 
