@@ -104,6 +104,6 @@ impl Visitor {
 }
 
 /// With the proof key all these clients use.
-pub fn redeem_pkce<'a>(code: &'a str) -> [(&'a str, &'a str); 3] {
+pub fn redeem_pkce(code: &str) -> [(&str, &str); 3] {
     [("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]
 }
