@@ -202,6 +202,10 @@ fn read_redirects(from: &Reader<'_>, client: &mut Client) -> Result<(), Rejectio
         .texts("redirect_uris", MAX_LIST)
         .map_err(|problem| Rejection::new(OAuthCode::InvalidRedirectUri, problem.detail))?
         .unwrap_or_default();
+    if client.grant_types.is_empty() && client.response_types.is_empty() {
+        let text = "neither `grant_types` nor `response_types` has anything in it";
+        return Err(Rejection::new(OAuthCode::InvalidClientMetadata, text));
+    }
     let redirects = ["authorization_code", "implicit"].iter().any(|grant| client.grant_types.contains(*grant));
     if uris.is_empty() && redirects {
         return Err(refuse("`redirect_uris` is missing".to_owned()));

@@ -375,12 +375,12 @@ async fn keys_and_metadata_are_each_their_own() {
     for host in ["one", "two"] {
         let (_, jwks) = server.get(host, "/oauth2/jwks", "-").await;
         let list = jwks["keys"].as_array().unwrap();
-        assert_eq!(list.len(), 2);
+        assert_eq!(list.len(), 4, "two to sign with, two to encrypt to");
         keys.extend(list.iter().map(|key| key.get("n").or_else(|| key.get("x")).unwrap().clone()));
         let (_, metadata) = server.get(host, "/oauth2/.well-known/openid-configuration", "-").await;
         assert_eq!(metadata["issuer"], format!("http://{host}.example.test/oauth2"));
         assert!(!metadata.to_string().contains(if host == "one" { "two.example" } else { "one.example" }));
     }
     let distinct: std::collections::HashSet<String> = keys.iter().map(Value::to_string).collect();
-    assert_eq!(distinct.len(), 4, "no two keys are the same");
+    assert_eq!(distinct.len(), 8, "no two keys are the same");
 }

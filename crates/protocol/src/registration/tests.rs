@@ -294,6 +294,12 @@ fn encrypted_answers_need_a_key_to_encrypt_to() {
     refused(with(json!({"id_token_encrypted_response_alg": "RSA-OAEP"})), OAuthCode::InvalidClientMetadata);
 }
 
+#[test]
+fn a_client_that_asked_for_nothing_could_not_be_registered_again() {
+    refused(json!({"response_types": []}), OAuthCode::InvalidClientMetadata);
+    refused(json!({"response_types": [], "grant_types": []}), OAuthCode::InvalidClientMetadata);
+}
+
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use protocol::authorize::{AuthorizationRequest, Prompt};
 use protocol::records::{Client, ClientId, Consent, Grant, Seconds, TenantId, UserId};
 use serde::{Deserialize, Serialize};
-use store::{Change, Item};
+use store::{Change, CommitError, Item};
 
 use crate::app::App;
 use crate::fault::Fault;
@@ -116,25 +116,47 @@ pub async fn remember(
     })))
 }
 
-/// What must be written to take a consent back: it, and the grants that the person gave the client by the browser. None
-/// where there is none.
+/// What must be written to take a consent back, or one scope of it: that, and the end of the grants that the person gave the
+/// client. None where nothing of the kind was allowed.
 ///
 /// # Errors
-/// The store failed.
+/// The store failed, or it cannot be written.
 pub async fn revoke(
     app: &App,
     tenant: &TenantId,
     person: &UserId,
     client: &ClientId,
+    scope: Option<&str>,
 ) -> Result<Option<Vec<Change>>, Fault> {
-    if given(app, tenant, person, client).await?.is_none() {
+    let key = name(person, client);
+    let Some(item) = app.store.item(tenant, KIND, &key).await? else { return Ok(None) };
+    let mut given = read(item.clone())?;
+    if scope.is_some_and(|scope| !given.scopes.remove(scope)) {
         return Ok(None);
     }
-    let mut changes = vec![Change::TakeItem { kind: KIND, name: name(person, client), version: None }];
+    let mut changes = Vec::new();
+    if scope.is_none() || given.scopes.is_empty() {
+        changes.push(Change::TakeItem { kind: KIND, name: key, version: Some(given.version) });
+    } else {
+        let body = Body { client: client.clone(), scopes: given.scopes };
+        let body = serde_json::to_string(&body).map_err(|error| Fault::internal("a consent", error))?;
+        changes.push(Change::PutItem(Item { body, ..item }));
+    }
     let grants = app.store.grants_of_user(tenant, person, MOST_GRANTS).await?;
-    let theirs = |grant: &Grant| grant.active && grant.client == *client;
+    let theirs = |grant: &Grant| {
+        let concerned = scope.is_none_or(|scope| grant.detail.scope.iter().any(|one| one == scope));
+        grant.active && grant.client == *client && concerned
+    };
     changes.extend(grants.into_iter().filter(theirs).map(|grant| Change::RevokeGrant(grant.id)));
     Ok(Some(changes))
+}
+
+/// Why a change of consents was not written; none where somebody was first.
+pub fn lost(error: CommitError) -> Option<Fault> {
+    match error {
+        CommitError::Refused { .. } => None,
+        CommitError::Unavailable(error) => Some(error.into()),
+    }
 }
 
 fn name(person: &UserId, client: &ClientId) -> String {

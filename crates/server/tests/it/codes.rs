@@ -233,3 +233,42 @@ async fn a_code_of_another_tenant_is_unknown() {
     let grant = GrantId::from(tokens["grant_id"].as_str().unwrap());
     assert!(server.store.grant(&"second".into(), &grant).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
+    let server = setup().start().await;
+    server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
+    let page = visitor.sign_in(&page, "scott", "hunter22").await;
+    let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
+    let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+    let token = tokens["access_token"].as_str().unwrap();
+    let list = server.get("/v1.0/consents", token).await.expect(200);
+    let kept = &list["consents"][0];
+    assert_eq!((&list["total"], &kept["clientId"]), (&json!(1), &json!("asks")));
+    assert_eq!(kept["scopes"], json!(["email", "openid"]));
+    let id = kept["id"].as_str().unwrap().to_owned();
+    let remove = |path: String| json!([{ "op": "remove", "path": path }]);
+
+    // Another person's is as if absent, with a token that may manage its own; and a token that may not is refused.
+    let other = protocol::b64::encode_url("6040003PA7 asks");
+    server.json("PATCH", "/v1.0/consents", token, &remove(format!("/{other}"))).await.expect(404);
+    for bad in [json!({}), json!([]), json!([{ "op": "add", "path": "/x" }]), remove(id.clone())] {
+        server.json("PATCH", "/v1.0/consents", token, &bad).await.expect(400);
+    }
+    assert_eq!(server.ask("GET", "/v1.0/consents").send().await.status, 401);
+    let (_, plain) = (0, server.sign_in().await);
+    server.get("/v1.0/consents", plain["access_token"].as_str().unwrap()).await.expect(403);
+
+    server.json("PATCH", "/v1.0/consents", token, &remove(format!("/{id}/scopes/nothing"))).await.expect(404);
+    let gone = server.json("PATCH", "/v1.0/consents", token, &remove(format!("/{id}/scopes/email"))).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    // What came of it is dead, and the person is asked again for what was taken back.
+    assert_eq!(userinfo(&server, token).await, 401);
+    assert_eq!(
+        visitor.silently("asks", &[("scope", "openid email")]).await.landed(CALLBACK)["error"],
+        "consent_required"
+    );
+    assert!(visitor.silently("asks", &[("scope", "openid")]).await.landed(CALLBACK).contains_key("code"));
+}

@@ -10,6 +10,7 @@ use crate::app::App;
 pub mod assertion;
 mod caller;
 mod config;
+mod consents;
 mod decisions;
 mod devices;
 mod enrol;
@@ -33,7 +34,7 @@ pub use perform::{Performed, Performer};
 pub use refusal::Refusal;
 
 /// The paths of the door, for labels of metrics.
-pub const PATHS: [&str; 37] = [
+pub const PATHS: [&str; 38] = [
     "/v1.0/authenticators",
     "/v1.0/authenticators/initiation",
     "/v1.0/authenticators/registration",
@@ -46,6 +47,7 @@ pub const PATHS: [&str; 37] = [
     "/v1.0/authnmethods/signatures",
     "/v1.0/authnmethods/{kind}/transient/verification",
     "/v1.0/authnmethods/{kind}/transient/verification/{verification}",
+    "/v1.0/consents",
     "/v1.0/decisions",
     "/v2.0/Users/authentication",
     "/v2.0/factors",
@@ -144,6 +146,7 @@ fn phones() -> Router<App> {
 fn administration() -> Router<App> {
     Router::new()
         .route("/v1.0/authnmethods/password/{source}/reset", post(password::reset))
+        .route("/v1.0/consents", get(consents::list).patch(consents::change))
         .route("/v1.0/decisions", get(decisions::list))
         .route("/config/v2.0/factors/{kind}", get(config::read).put(config::replace))
         .route(
