@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::FactorKind;
+
 /// Something that may or may not have been established.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact<T> {
@@ -66,6 +68,19 @@ pub struct Facts {
     pub risk: Risk,
     /// Seconds since a second factor was proved on this grant; `None` inside means never. Only at a refresh.
     pub second_factor_age: Fact<Option<i64>>,
+    /// What the device of the request was trusted for earlier.
+    #[serde(default)]
+    pub remembered: Fact<Remembered>,
+}
+
+/// A device that a person trusted, and the factors they had proved on it then. It stands in for one of them where a demand says
+/// so ([`Frequency::PerDevice`](crate::policy::Frequency)), for this person alone, and reaches no level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Who trusted it.
+    pub subject: String,
+    /// What was proved beyond the factor that began.
+    pub kinds: Vec<FactorKind>,
 }
 
 impl Facts {
@@ -83,6 +98,7 @@ impl Facts {
             subject: Fact::Unknown,
             risk: Risk::default(),
             second_factor_age: Fact::Unknown,
+            remembered: Fact::Unknown,
         }
     }
 }

@@ -260,12 +260,19 @@ fn after_contact(sign_in: SignIn, now: &Circumstances<'_>, mut effects: Vec<Effe
     match decision.outcome {
         Outcome::Deny => refuse(sign_in, Refusal::DeniedByPolicy, effects),
         Outcome::Allow => reach(sign_in, now.offered, effects),
-        Outcome::Demand(demands) => match outstanding(&demands, &sign_in.proofs, now.first_satisfies) {
+        Outcome::Demand(demands) => match still_missing(&sign_in, &demands, now) {
             None => refuse(sign_in, Refusal::DeniedByPolicy, effects),
             Some(left) if left.is_empty() => reach(sign_in, now.offered, effects),
             Some(left) => expect(sign_in, Contact::After, left, effects),
         },
     }
+}
+
+/// What of these demands is neither proved nor, where that is enough, remembered of a device that this very person trusted.
+fn still_missing(sign_in: &SignIn, demands: &[Demand], now: &Circumstances<'_>) -> Option<Vec<Demand>> {
+    let remembered = now.facts.remembered.known().filter(|device| Some(&device.subject) == sign_in.subject.as_ref());
+    let kinds = remembered.map_or(&[][..], |device| &device.kinds);
+    outstanding(demands, &sign_in.proofs, kinds, now.first_satisfies)
 }
 
 /// Policy is content: what is still missing for the level, where one is demanded.

@@ -62,12 +62,19 @@ fn merge(demands: &mut Vec<Demand>, further: Demand) {
 ///
 /// A kind of factor counts for one demand only, however often it was proved: two codes by mail are not two factors. The
 /// factor that fixed who it is does not count, nor does its kind, unless the tenant says that
-/// `first_factor_satisfies`.
-pub fn outstanding(demands: &[Demand], proofs: &[Proof], first_factor_satisfies: bool) -> Option<Vec<Demand>> {
+/// `first_factor_satisfies`. Kinds `remembered` of a trusted device count as proved for demands that say so, and for no others.
+pub fn outstanding(
+    demands: &[Demand],
+    proofs: &[Proof],
+    remembered: &[FactorKind],
+    first_factor_satisfies: bool,
+) -> Option<Vec<Demand>> {
     let counts =
         |kind: FactorKind| first_factor_satisfies || !proofs.iter().any(|proof| proof.first && proof.kind == kind);
     let proved = |kind: FactorKind, frequency: Frequency| {
-        proofs.iter().any(|proof| proof.kind == kind && (proof.this_run || frequency == Frequency::PerGrant))
+        let earlier = frequency < Frequency::Always;
+        proofs.iter().any(|proof| proof.kind == kind && (proof.this_run || earlier))
+            || frequency == Frequency::PerDevice && remembered.contains(&kind)
     };
     let open: Vec<Vec<FactorKind>> =
         demands.iter().map(|demand| demand.any_of.iter().copied().filter(|kind| counts(*kind)).collect()).collect();

@@ -115,6 +115,8 @@ pub enum Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Frequency {
+    /// It does, and so does one made on this device when the person came to trust it.
+    PerDevice,
     /// It does: once in the life of the grant.
     PerGrant,
     /// It does not: in this run of the flow.

@@ -284,8 +284,12 @@ impl Ghost {
     /// Whether this kind was proved so that it counts for a demand of this frequency.
     pub fn counts(&self, kind: FactorKind, often: Frequency, setting: &Setting) -> bool {
         let began = self.counted.iter().any(|one| one.kind == kind && one.first);
-        let proved = self.counted.iter().any(|one| one.kind == kind && (one.this_run || often == Frequency::PerGrant));
-        proved && (setting.first_satisfies || !began)
+        let proved = self.counted.iter().any(|one| one.kind == kind && (one.this_run || often != Frequency::Always));
+        let vouched = setting.prior.as_ref().map(|prior| &prior.subject);
+        let person = vouched.or(self.counted.first().map(|one| &one.subject));
+        let device = setting.known.remembered.known().filter(|device| Some(&device.subject) == person);
+        let waived = often == Frequency::PerDevice && device.is_some_and(|device| device.kinds.contains(&kind));
+        (proved || waived) && (setting.first_satisfies || !began)
     }
 }
 

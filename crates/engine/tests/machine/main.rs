@@ -12,6 +12,7 @@ mod renewals;
 mod scripts;
 mod stored;
 mod support;
+mod trusted;
 mod walk;
 
 // The same random policies and worlds as the policy's own tests, and the same second evaluator.

@@ -1,6 +1,7 @@
 //! What holds for every policy and every order of events.
 
 use engine::FactorKind::{self, Password};
+use engine::facts::{Fact, Facts, Remembered};
 use engine::policy::{Contact, Frequency, Policy, Rule};
 use engine::{Event, Level, Prior, Refusal, SignIn, Stage, Verdict, Who, advance};
 use proptest::prelude::*;
@@ -187,7 +188,8 @@ struct Scene {
 impl Scene {
     /// What is known of the person from now on is what this world says.
     fn enter(&mut self, nth: usize) {
-        self.setting.known = self.worlds[nth % 2].facts();
+        let remembered = self.setting.known.remembered.clone();
+        self.setting.known = Facts { remembered, ..self.worlds[nth % 2].facts() };
     }
 }
 
@@ -195,16 +197,24 @@ fn level() -> impl Strategy<Value = Option<Level>> {
     prop::option::weighted(0.3, prop::sample::select(vec![Level::One, Level::Two, Level::PhishingResistant]))
 }
 
+/// The device of the request: unknown, or trusted by somebody for some factors.
+fn device() -> impl Strategy<Value = Fact<Remembered>> {
+    let kinds = prop::sample::subsequence(FactorKind::ALL.to_vec(), 0..=4);
+    let device = (prop::sample::select(vec!["scott", "pat"]), kinds)
+        .prop_map(|(subject, kinds)| Remembered { subject: subject.to_owned(), kinds });
+    prop::option::of(device).prop_map(Fact::from)
+}
+
 fn scene() -> impl Strategy<Value = Scene> {
     let offered = prop_oneof![2 => Just(FactorKind::ALL.to_vec()), 1 => offered()];
-    let levels = (level(), level());
+    let levels = (level(), level(), device());
     (prop::option::weighted(0.95, beginnable()), world(), world(), offered, prior(), any::<bool>(), levels).prop_map(
-        |(policy, here, elsewhere, offered, prior, first_satisfies, (at_least, raised))| Scene {
+        |(policy, here, elsewhere, offered, prior, first_satisfies, (at_least, raised, remembered))| Scene {
             setting: Setting {
                 after: policy.clone(),
                 policy,
                 before: World { admin: None, ..here.clone() }.facts(),
-                known: here.facts(),
+                known: Facts { remembered, ..here.facts() },
                 offered,
                 first_satisfies,
                 at_least,

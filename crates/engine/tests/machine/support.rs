@@ -221,7 +221,11 @@ pub fn spell_demands(demands: &[Demand]) -> String {
     let each: Vec<String> = demands
         .iter()
         .map(|demand| {
-            let often = if demand.frequency == Frequency::Always { "" } else { " once per grant" };
+            let often = match demand.frequency {
+                Frequency::Always => "",
+                Frequency::PerGrant => " once per grant",
+                Frequency::PerDevice => " once per device",
+            };
             format!("{}{often}", spell_kinds(&demand.any_of))
         })
         .collect();

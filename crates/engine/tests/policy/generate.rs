@@ -170,7 +170,7 @@ fn demand() -> impl Strategy<Value = Action> {
         ],
         0..=3,
     );
-    let frequency = prop::sample::select(vec![Frequency::PerGrant, Frequency::Always]);
+    let frequency = prop::sample::select(vec![Frequency::PerDevice, Frequency::PerGrant, Frequency::Always]);
     (methods.prop_shuffle(), frequency).prop_map(|(methods, frequency)| Action::Demand { methods, frequency })
 }
 

@@ -81,11 +81,7 @@ pub fn together(asks: &[Asks]) -> Outcome {
             Some(position) => {
                 demands[position] = Demand {
                     any_of: common(&demands[position]),
-                    frequency: if further.frequency == Frequency::Always {
-                        Frequency::Always
-                    } else {
-                        demands[position].frequency
-                    },
+                    frequency: stricter(further.frequency, demands[position].frequency),
                 };
             }
             None => demands.push(further.clone()),
@@ -107,9 +103,17 @@ pub fn obeys(outcome: &Outcome, asks: &[Asks]) -> bool {
         (Asks::Deny, _) | (Asks::One(_), Outcome::Allow) => false,
         (Asks::One(asked), Outcome::Demand(demands)) => demands.iter().any(|demand| {
             demand.any_of.iter().all(|kind| asked.any_of.contains(kind))
-                && (asked.frequency == Frequency::PerGrant || demand.frequency == Frequency::Always)
+                && stricter(asked.frequency, demand.frequency) == demand.frequency
         }),
     })
+}
+
+fn stricter(one: Frequency, other: Frequency) -> Frequency {
+    match (one, other) {
+        (Frequency::Always, _) | (_, Frequency::Always) => Frequency::Always,
+        (Frequency::PerGrant, _) | (_, Frequency::PerGrant) => Frequency::PerGrant,
+        (Frequency::PerDevice, Frequency::PerDevice) => Frequency::PerDevice,
+    }
 }
 
 fn bare(action: &Action) -> &Action {

@@ -10,7 +10,7 @@ use crate::naive::{Asks, deciding, obeys, together};
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     let kinds = prop::sample::subsequence(FactorKind::ALL[..5].to_vec(), 1..=3);
-    let demand = (kinds, prop::sample::select(vec![Frequency::PerGrant, Frequency::Always]))
+    let demand = (kinds, prop::sample::select(vec![Frequency::PerDevice, Frequency::PerGrant, Frequency::Always]))
         .prop_map(|(any_of, frequency)| Outcome::Demand(vec![Demand { any_of, frequency }]));
     prop_oneof![1 => Just(Outcome::Deny), 1 => Just(Outcome::Allow), 4 => demand]
 }

@@ -192,7 +192,8 @@ impl Reader {
         let path = at(path, "authnMethods");
         let frequency = match self.verb(&path, name)? {
             Verb::Deny | Verb::DenyOverride => return Some(Action::Deny),
-            Verb::PerSession => Frequency::PerGrant,
+            // Nobody is known yet whose device it could be.
+            Verb::PerSession | Verb::PerDevice => Frequency::PerGrant,
             Verb::Always
             | Verb::AlwaysOverride
             | Verb::Allow
@@ -225,6 +226,7 @@ impl Reader {
             Verb::Allow => Action::Allow,
             Verb::Always => demand(self, Frequency::Always)?,
             Verb::PerSession => demand(self, Frequency::PerGrant)?,
+            Verb::PerDevice => demand(self, Frequency::PerDevice)?,
             Verb::DenyOverride => Action::Override(Box::new(Action::Deny)),
             Verb::AllowOverride => Action::Override(Box::new(Action::Allow)),
             Verb::AlwaysOverride => Action::Override(Box::new(demand(self, Frequency::Always)?)),
@@ -241,6 +243,8 @@ impl Reader {
             "ACTION_ALLOW" => Verb::Allow,
             "ACTION_MFA_ALWAYS" => Verb::Always,
             "ACTION_MFA_PER_SESSION" => Verb::PerSession,
+            // Ours: the vendor has no name for it.
+            "ACTION_MFA_PER_DEVICE" => Verb::PerDevice,
             "ACTION_DENY_OVERRIDE" => Verb::DenyOverride,
             "ACTION_ALLOW_OVERRIDE" => Verb::AllowOverride,
             "ACTION_MFA_OVERRIDE" => Verb::AlwaysOverride,
@@ -289,6 +293,7 @@ enum Verb {
     Allow,
     Always,
     PerSession,
+    PerDevice,
     DenyOverride,
     AllowOverride,
     AlwaysOverride,

@@ -280,6 +280,7 @@ fn every_action_reads_as_what_it_means() {
         ("ACTION_ALLOW_OVERRIDE", Action::Override(Box::new(Action::Allow)), demand(Frequency::Always)),
         ("ACTION_MFA_ALWAYS", demand(Frequency::Always), demand(Frequency::Always)),
         ("ACTION_MFA_PER_SESSION", demand(Frequency::PerGrant), demand(Frequency::PerGrant)),
+        ("ACTION_MFA_PER_DEVICE", demand(Frequency::PerDevice), demand(Frequency::PerGrant)),
         ("ACTION_MFA_OVERRIDE", Action::Override(Box::new(demand(Frequency::Always))), demand(Frequency::Always)),
         ("ACTION_CONTINUE", Action::Continue, demand(Frequency::Always)),
         ("ACTION_REDIRECT", Action::Continue, demand(Frequency::Always)),
@@ -552,7 +553,7 @@ fn any_condition() -> impl Strategy<Value = Condition> {
 fn demand() -> impl Strategy<Value = Action> + Clone {
     let methods: Vec<Method> =
         FactorKind::ALL.into_iter().map(Method::Kind).chain([Method::Any, Method::AnyPush]).collect();
-    (prop::sample::subsequence(methods, 1..=4).prop_shuffle(), one_of(&[Frequency::Always, Frequency::PerGrant]))
+    (prop::sample::subsequence(methods, 1..=4).prop_shuffle(), one_of(&[Frequency::Always, Frequency::PerGrant, Frequency::PerDevice]))
         .prop_map(|(methods, frequency)| Action::Demand { methods, frequency })
 }
 

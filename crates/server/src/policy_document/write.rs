@@ -65,6 +65,7 @@ fn action(action: &Action) -> (&'static str, &[Method]) {
         Action::Allow => ("ACTION_ALLOW", &[]),
         Action::Demand { methods, frequency: Frequency::Always } => ("ACTION_MFA_ALWAYS", methods),
         Action::Demand { methods, frequency: Frequency::PerGrant } => ("ACTION_MFA_PER_SESSION", methods),
+        Action::Demand { methods, frequency: Frequency::PerDevice } => ("ACTION_MFA_PER_DEVICE", methods),
         Action::Continue => ("ACTION_CONTINUE", &[]),
         Action::Override(inner) => match inner.as_ref() {
             Action::Allow => ("ACTION_ALLOW_OVERRIDE", &[]),
