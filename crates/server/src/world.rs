@@ -17,6 +17,8 @@ pub struct World(Clock);
 #[derive(Clone, Debug)]
 enum Clock {
     Real,
+    /// The machine's, off by so many milliseconds.
+    Stepped(Arc<AtomicI64>),
     /// Milliseconds, moved by hand.
     Fake(Arc<AtomicI64>),
 }
@@ -25,6 +27,18 @@ impl World {
     /// The clock of the machine.
     pub fn real() -> Self {
         Self(Clock::Real)
+    }
+
+    /// The clock of the machine, off by what [`set_offset`](Self::set_offset) says: for trials of clocks that are stepped.
+    pub fn stepped() -> Self {
+        Self(Clock::Stepped(Arc::new(AtomicI64::new(0))))
+    }
+
+    /// How far a stepped clock, and with it all its clones, is off from now on, milliseconds. Others heed it not.
+    pub fn set_offset(&self, millis: i64) {
+        if let Clock::Stepped(offset) = &self.0 {
+            offset.store(millis, Ordering::SeqCst);
+        }
     }
 
     /// A clock that stands at `start` until it is moved with [`advance`](Self::advance). Random bytes stay random.
@@ -39,7 +53,7 @@ impl World {
     #[allow(clippy::panic)]
     pub fn advance(&self, seconds: Seconds) {
         match &self.0 {
-            Clock::Real => panic!("only a fake clock can be advanced"),
+            Clock::Real | Clock::Stepped(_) => panic!("only a fake clock can be advanced"),
             Clock::Fake(millis) => {
                 millis.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
             }
@@ -54,9 +68,8 @@ impl World {
     /// Milliseconds since 1970.
     pub fn now_millis(&self) -> i64 {
         match &self.0 {
-            Clock::Real => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Clock::Real => of_the_machine(),
+            Clock::Stepped(offset) => of_the_machine().saturating_add(offset.load(Ordering::SeqCst)),
             Clock::Fake(millis) => millis.load(Ordering::SeqCst),
         }
     }
@@ -93,6 +106,12 @@ impl World {
         let millis = u64::try_from(self.now_millis()).unwrap_or(0);
         hyphenated(uuid::Builder::from_unix_timestamp_millis(millis, &bytes))
     }
+}
+
+fn of_the_machine() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn hyphenated(builder: uuid::Builder) -> String {
@@ -155,6 +174,14 @@ mod tests {
         assert_eq!((world.now(), world.now_millis()), (1_000, 1_000_000));
         world.advance(60);
         assert_eq!(clone.now(), 1_060);
+    }
+
+    #[test]
+    fn a_stepped_clock_is_off_by_what_was_said_and_no_other_clock_heeds_it() {
+        let (world, real) = (World::stepped(), World::real());
+        world.clone().set_offset(-86_400_000);
+        real.set_offset(-86_400_000);
+        assert!((86_390..=86_400).contains(&(real.now() - world.now())));
     }
 
     #[test]

@@ -36,7 +36,7 @@ enum Command {
     /// Serve requests until SIGTERM or SIGINT; SIGHUP reads the certificate again
     #[command(after_help = "Examples:\n  countersign serve --config /etc/countersign.toml\n  \
                             COUNTERSIGN__SERVER__LISTEN=0.0.0.0:443 countersign serve --config /etc/countersign.toml")]
-    Serve(Configured),
+    Serve(Serve),
     /// Make the stored tenants match a tenant file, in one transaction; says what changed
     #[command(after_help = "Examples:\n  countersign apply acme.toml --config /etc/countersign.toml --dry-run\n  \
                             countersign apply tenants/ --config /etc/countersign.toml")]
@@ -76,6 +76,15 @@ struct Configured {
     /// The configuration file (TOML); environment variables such as `COUNTERSIGN__SERVER__LISTEN` go over it
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    configured: Configured,
+    /// For trials of stepped clocks: a file with the milliseconds this server's clock is off
+    #[arg(long, value_name = "FILE", hide = true)]
+    clock_offset_file: Option<PathBuf>,
 }
 
 #[derive(Args)]

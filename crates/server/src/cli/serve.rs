@@ -1,18 +1,21 @@
 //! `serve`, and the running server that `dev` shares with it: listeners, jobs, and the orderly end.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Configured, Failure};
+use super::{Failure, Serve};
 use crate::app::{App, Ground};
 use crate::listen::{self, Certificates, Settings};
+use crate::world::World;
 use crate::{health, jobs, logging, router};
 
-pub(super) fn run(command: &Configured) -> Result<(), Failure> {
-    let mut config = command.load()?;
+pub(super) fn run(command: &Serve) -> Result<(), Failure> {
+    let mut config = command.configured.load()?;
     // Before the runtime, so that it ends after it: the last spans are those of the last requests.
     let _traces = logging::start(&config.log, &config.observe)?;
     let runtime = listen::runtime(config.server.threads).map_err(Failure::Runtime)?;
@@ -21,7 +24,12 @@ pub(super) fn run(command: &Configured) -> Result<(), Failure> {
         let listener = bind(config.server.listen).await?;
         // With port 0 the system chose one; from here on the configuration names it.
         config.server.listen = listener.local_addr().unwrap_or(config.server.listen);
-        let ground = Ground::open(&config, false).await?;
+        let mut ground = Ground::open(&config, false).await?;
+        if let Some(file) = &command.clock_offset_file {
+            tracing::warn!("the clock goes by `--clock-offset-file`: this is for trials alone");
+            ground.world = World::stepped();
+            tokio::spawn(heed_offset(ground.world.clone(), file.clone()));
+        }
         let app = App::build(config, ground, false).await?;
         tracing::info!(listen = %app.config.server.listen, version = env!("CARGO_PKG_VERSION"), "serving");
         until_stopped(app, listener).await
@@ -69,12 +77,14 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
         let router = health::router(Arc::clone(&app.metrics), ready);
         tokio::spawn(listen::serve(listener, router, settings, until(ended.clone())))
     });
+    let waits = app.waits.clone();
     let signalled = tokio::spawn(async move {
         if let Err(error) = listen::stop_signal().await {
             tracing::error!(%error, "signals cannot be received");
         }
         tracing::info!("stopping: requests under way are finished");
         let _ = stop.send(true);
+        waits.end();
     });
 
     let settings = Settings { server: config.server.clone(), tls, metrics: Some(Arc::clone(&app.metrics)) };
@@ -89,6 +99,18 @@ pub(super) async fn until_stopped(app: App, listener: TcpListener) -> Result<(),
     app.store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Sets the clock off by the milliseconds that stand in a file, looked at ten times a second.
+async fn heed_offset(world: World, file: PathBuf) {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tick.tick().await;
+        // What cannot be read at this moment leaves the clock as it is.
+        if let Some(millis) = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
+            world.set_offset(millis);
+        }
+    }
 }
 
 /// SIGHUP reads the certificate again; without one it does nothing, where the default would end the process.
