@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod form;
 pub mod hashes;
 pub mod id_token_hint;
+pub mod idcs;
 pub mod json;
 pub mod jwe;
 pub mod jwk;

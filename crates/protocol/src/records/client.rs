@@ -393,6 +393,9 @@ pub struct Client {
     /// Seconds after its making that an ID token may be exchanged (`tokenExchangeIdTokenToleranceWindow`); while it lives where absent.
     #[serde(default)]
     pub exchange_id_token_window: Option<Seconds>,
+    /// Application roles of Oracle's dialect, by the names of [`AppRole`](crate::idcs::roles::AppRole).
+    #[serde(default)]
+    pub app_roles: BTreeSet<String>,
     /// Members a later door or grant needs, kept as given.
     #[serde(default)]
     pub extra: BTreeMap<String, serde_json::Value>,
