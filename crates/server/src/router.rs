@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::doors::{hosted, policyauth};
+use crate::doors::{hosted, idcs, policyauth};
 use crate::oauth::{authorize, device, discovery, introspect, logout, par, registration, revoke, token, userinfo};
 use crate::{dev, reply, scim};
 
@@ -63,7 +63,7 @@ pub fn build(app: App) -> Router {
     }
     // RFC 8414 §3.1 puts the path of the issuer behind the well-known part.
     router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
-    router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes());
+    router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes()).merge(idcs::routes());
     router = router.route(logout::CONFIRM, post(logout::confirm));
     if app.dev {
         router = router.route("/dev/outbox", get(dev::outbox)).route("/dev/callback", get(dev::callback));
@@ -98,6 +98,7 @@ pub fn paths() -> Vec<&'static str> {
     all.extend(policyauth::vault::PATHS);
     all.extend(hosted::PATHS);
     all.extend(scim::PATHS);
+    all.extend(idcs::paths());
     all.push(scim::REST);
     all
 }

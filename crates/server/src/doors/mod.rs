@@ -4,4 +4,5 @@
 //! must show, decides nothing, and knows no other door.
 
 pub mod hosted;
+pub mod idcs;
 pub mod policyauth;

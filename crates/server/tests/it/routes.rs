@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign::doors::{hosted, policyauth};
+use countersign::doors::{hosted, idcs, policyauth};
 use countersign::oauth::logout;
 use countersign::router::{DEV_ONLY, OPEN, PREFIXES, paths};
 use countersign::scim;
@@ -19,12 +19,14 @@ fn every_path() -> Vec<(String, String)> {
         .into_iter()
         .filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path))
         .filter(|path| !hosted::PATHS.contains(path) && *path != logout::CONFIRM)
-        .filter(|path| !scim::PATHS.contains(path) && *path != scim::REST);
+        .filter(|path| !scim::PATHS.contains(path) && *path != scim::REST)
+        .filter(|path| !idcs::paths().contains(path));
     let mut all: Vec<String> = core.flat_map(|path| PREFIXES.map(|prefix| format!("{prefix}{path}"))).collect();
     all.extend(policyauth::PATHS.into_iter().chain(policyauth::vault::PATHS).chain(hosted::PATHS).map(str::to_owned));
     all.push("/.well-known/oauth-authorization-server/{*issuer}".to_owned());
     all.push(logout::CONFIRM.to_owned());
     all.extend(scim::PATHS.into_iter().chain([scim::REST]).map(str::to_owned));
+    all.extend(idcs::paths().into_iter().map(str::to_owned));
     all.into_iter().map(|path| (fill(&path), path)).collect()
 }
 

@@ -8,6 +8,7 @@ mod flow;
 pub mod hosted;
 mod http;
 mod jwt;
+pub mod oracle;
 mod recorder;
 mod sections;
 pub mod visitor;

@@ -1,0 +1,28 @@
+//! The Oracle door: the Authenticate API of Oracle Identity Cloud Service and what stands beside it.
+//!
+//! Owns the dialect of `/sso/v1/sdk/*`, `/admin/v1/*`, `/mfa/v1/*` and of the vendor's `/oauth2/v1/*`. People, factors and policy are
+//! those of every other door: sign-ins are driven by the one driver.
+
+use axum::Router;
+
+use crate::app::App;
+
+pub mod authenticate;
+mod caller;
+mod ecid;
+mod fault;
+
+pub use caller::{Caller, Denied};
+pub use ecid::{EcId, with_ecid};
+pub use fault::{Code, Failed};
+
+/// Every route of the door. A part of it hangs in here and in [`paths`].
+pub fn routes() -> Router<App> {
+    Router::new().merge(authenticate::routes())
+}
+
+/// The paths of the door, for labels of metrics and for the tests of all routes.
+pub fn paths() -> Vec<&'static str> {
+    let parts: [&[&'static str]; 1] = [&authenticate::PATHS];
+    parts.concat()
+}
