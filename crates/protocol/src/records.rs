@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 mod client;
 mod grant;
+mod oracle;
 mod people;
 mod tenant;
 
 pub use client::*;
 pub use grant::*;
+pub use oracle::*;
 pub use people::*;
 pub use tenant::*;
 

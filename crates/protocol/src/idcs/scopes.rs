@@ -46,7 +46,7 @@ pub fn grant(asked: &str, client: &Client, holder: Holder) -> Result<Vec<String>
 
 /// The roles a client holds: what it was given, and what everybody has.
 pub fn roles_of(client: &Client) -> impl Iterator<Item = AppRole> {
-    AppRole::ALL.into_iter().filter(|role| *role == AppRole::AuthenticatedClient || client.oracle.roles.contains(role))
+    AppRole::ALL.into_iter().filter(|role| *role == AppRole::AuthenticatedClient || client.app_roles.contains(role))
 }
 
 /// The life that a token's scopes ask for.
@@ -82,7 +82,7 @@ mod tests {
     use serde_json::json;
 
     fn client(roles: &[&str], more: serde_json::Value) -> Client {
-        let mut client = json!({ "id": "app", "oracle": { "roles": roles } });
+        let mut client = json!({ "id": "app", "app_roles": roles });
         client.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(client).unwrap()
     }
@@ -96,10 +96,7 @@ mod tests {
             grant(MY_SCOPES, &app, Holder::Client).unwrap(),
             ["urn:opc:idm:t.security.client", "urn:opc:idm:t.user.signin", "urn:opc:idm:t.namedappadmin"]
         );
-        assert_eq!(
-            grant(MY_SCOPES, &app, PERSON).unwrap(),
-            ["urn:opc:idm:t.security.client", "urn:opc:idm:t.user.me"]
-        );
+        assert_eq!(grant(MY_SCOPES, &app, PERSON).unwrap(), ["urn:opc:idm:t.security.client", "urn:opc:idm:t.user.me"]);
         let administrator = Holder::Person { administrator: true };
         assert!(grant(MY_SCOPES, &app, administrator).unwrap().contains(&"urn:opc:idm:t.namedappadmin".to_owned()));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::idcs::roles::AppRole;
 
 /// A WebAuthn relying party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -393,9 +394,12 @@ pub struct Client {
     /// Seconds after its making that an ID token may be exchanged (`tokenExchangeIdTokenToleranceWindow`); while it lives where absent.
     #[serde(default)]
     pub exchange_id_token_window: Option<Seconds>,
-    /// Application roles of Oracle's dialect, by the names of [`AppRole`](crate::idcs::roles::AppRole).
+    /// Application roles of Oracle's dialect, by name.
     #[serde(default)]
-    pub app_roles: BTreeSet<String>,
+    pub app_roles: BTreeSet<AppRole>,
+    /// What else Oracle's dialect knows of it.
+    #[serde(default)]
+    pub oracle: OracleApp,
     /// Members a later door or grant needs, kept as given.
     #[serde(default)]
     pub extra: BTreeMap<String, serde_json::Value>,

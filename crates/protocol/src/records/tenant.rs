@@ -104,6 +104,10 @@ pub struct TenantSettings {
     pub questions: QuestionSettings,
     /// Bypass codes.
     pub bypass: BypassSettings,
+    /// Trusted devices, which stand in for a second factor where policy says so.
+    pub trusted_device: TrustSettings,
+    /// Whether people may stay signed in when the browser is closed.
+    pub stay_signed_in: TrustSettings,
     /// What new passwords must be, and how long one does.
     pub password: PasswordSettings,
     /// Whether WebAuthn is offered at all.
@@ -118,6 +122,8 @@ pub struct TenantSettings {
     pub registration: RegistrationPolicy,
     /// Clients that may be registered from one address in an hour without an initial access token.
     pub registrations_per_hour: u32,
+    /// What only Oracle's dialect wants to know.
+    pub oracle: OracleSettings,
 }
 
 impl Default for TenantSettings {
@@ -150,11 +156,14 @@ impl Default for TenantSettings {
             push: PushSettings::default(),
             questions: QuestionSettings::default(),
             bypass: BypassSettings::default(),
+            trusted_device: TrustSettings { enabled: true, ..TrustSettings::default() },
+            stay_signed_in: TrustSettings::default(),
             password: PasswordSettings::default(),
             fido2_enabled: true,
             language: "en".to_owned(),
             registration: RegistrationPolicy::Off,
             registrations_per_hour: 20,
+            oracle: OracleSettings::default(),
             texts: BTreeMap::new(),
             look: LookSettings::default(),
         }
@@ -309,6 +318,24 @@ impl Default for QuestionSettings {
 pub struct BypassSettings {
     /// Whether the tenant offers it.
     pub enabled: bool,
+}
+
+/// How long a device is remembered, and how many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrustSettings {
+    /// Whether the tenant offers it.
+    pub enabled: bool,
+    /// Days one lasts (1 to 3650). Shortened, it holds for those that are there as well.
+    pub days: u32,
+    /// How many one person may have (1 to 100).
+    pub most: u16,
+}
+
+impl Default for TrustSettings {
+    fn default() -> Self {
+        Self { enabled: false, days: 15, most: 5 }
+    }
 }
 
 /// What new passwords must be, and how long one does. Old ones stay as they are.
