@@ -70,7 +70,7 @@ impl Caller {
             .scope
             .split_ascii_whitespace()
             .filter_map(AppRole::of_scope)
-            .filter(|role| *role == AppRole::AuthenticatedClient || client.app_roles.contains(role.name()))
+            .filter(|role| *role == AppRole::AuthenticatedClient || client.app_roles.contains(role))
             .collect();
         Ok(Self { client, token, user, roles })
     }
