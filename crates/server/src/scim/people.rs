@@ -6,6 +6,7 @@ use std::sync::Arc;
 use protocol::records::{Source, SourceKind, User, UserId};
 use protocol::scim::person::{self, Around};
 use protocol::scim::schemas::VENDOR;
+use protocol::scim::oracle::{self, Actor};
 use protocol::scim::{Operation, ScimError, ScimType, patch, read};
 use serde_json::{Map, Value};
 use store::{Change, CommitError};
@@ -19,7 +20,7 @@ use crate::call::Call;
 use crate::directory::TenantView;
 use crate::oauth::logout::notices;
 use crate::secret::Secret;
-use crate::signin::SignIns;
+use crate::signin::{SignIns, trust};
 
 type Document = Map<String, Value>;
 
@@ -49,11 +50,17 @@ pub struct People<'a> {
     tenant: Arc<TenantView>,
     shape: Shape,
     base: String,
+    kind: &'static str,
+    actor: Option<Actor>,
 }
 
 /// A new id for a person or a group.
-pub(super) fn new_id(app: &App) -> String {
-    app.world.digits(ID.0, ID.1)
+pub(super) fn new_id(app: &App, shape: Shape) -> String {
+    match shape {
+        Shape::Standard | Shape::Vendor => app.world.digits(ID.0, ID.1),
+        // Clients of Oracle's have columns for these.
+        Shape::Oracle => app.world.uuid().replace('-', ""),
+    }
 }
 
 impl<'a> People<'a> {
@@ -62,7 +69,25 @@ impl<'a> People<'a> {
         let tenant = app.directories.current().tenant(&call.tenant.tenant.id).cloned();
         let shape = Shape::of(call);
         let base = format!("{}{}", call.base, shape.base());
-        Self { app, tenant: tenant.unwrap_or_else(|| Arc::clone(&call.tenant)), shape, base }
+        let tenant = tenant.unwrap_or_else(|| Arc::clone(&call.tenant));
+        Self { app, tenant, shape, base, kind: "User", actor: None }
+    }
+
+    /// The same, with a note in what is written of who did it.
+    #[must_use]
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor: Some(actor), ..self }
+    }
+
+    /// The same, each shown as the record of the person who asks.
+    #[must_use]
+    pub fn as_me(self) -> Self {
+        Self { kind: "Me", ..self }
+    }
+
+    /// Where the shape begins, such as `https://login.example.test/scim/v2`.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// The document of a person.
@@ -77,13 +102,30 @@ impl<'a> People<'a> {
         let around = Around {
             model: self.shape.user(),
             base: &self.base,
-            kind: "User",
+            kind: self.kind,
             groups: &groups,
             realm: source.map(|source| source.realm.as_str()).unwrap_or_default(),
             source: source.map_or(SourceKind::CloudDirectory, |source| source.kind),
             version,
         };
-        person::document(user, &around)
+        match self.shape {
+            Shape::Standard | Shape::Vendor => person::document(user, &around),
+            Shape::Oracle => oracle::document(user, &around),
+        }
+    }
+
+    /// The attributes of a record that is to have this document.
+    fn attributes(&self, document: &Document, before: &User) -> Result<person::Attributes, Refusal> {
+        Ok(match self.shape {
+            Shape::Standard | Shape::Vendor => person::attributes(self.shape.user(), document, &before.attributes)?,
+            Shape::Oracle => oracle::attributes(document, before)?,
+        })
+    }
+
+    fn note(&self, user: &mut User, name: &str) {
+        if let Some(actor) = &self.actor {
+            user.attributes.insert(name.to_owned(), vec![actor.text()]);
+        }
     }
 
     /// A person.
@@ -100,6 +142,14 @@ impl<'a> People<'a> {
     /// # Errors
     /// The resource is not acceptable, the login name is taken, too much to do, or the store failed.
     pub async fn create(&self, sent: &Document) -> Result<Changed, Refusal> {
+        self.create_with(sent, |_| ()).await
+    }
+
+    /// Makes a person, with what no document says of them.
+    ///
+    /// # Errors
+    /// As [`People::create`].
+    pub async fn create_with(&self, sent: &Document, more: impl FnOnce(&mut User)) -> Result<Changed, Refusal> {
         let mut document = read::resource(self.shape.user(), sent)?;
         document.entry("active").or_insert(Value::Bool(true));
         let password = take_password(&mut document);
@@ -109,17 +159,21 @@ impl<'a> People<'a> {
         }
         let now = self.app.world.now();
         let mut user = User {
-            id: UserId(new_id(self.app)),
+            id: UserId(new_id(self.app, self.shape)),
             source: source.id.clone(),
             username: username(&document)?,
             active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
             password: None,
             groups: Default::default(),
-            attributes: person::attributes(self.shape.user(), &document, &Default::default())?,
+            attributes: Default::default(),
             not_before: 0,
             created: now,
             updated: now,
         };
+        user.attributes = self.attributes(&document, &user)?;
+        more(&mut user);
+        self.note(&mut user, person::CREATED_BY);
+        self.note(&mut user, person::MODIFIED_BY);
         self.refuse_taken(source, &user.username, None).await?;
         let mut beside = None;
         if let Some(password) = password {
@@ -185,7 +239,11 @@ impl<'a> People<'a> {
         for _ in 0..TRIES {
             let Changed { user: before, version } = self.find(id).await?;
             demand.allows_write(version)?;
-            let mut document = make(&self.document(&before, version))?;
+            let shown = self.document(&before, version);
+            let mut document = make(&shown)?;
+            if document == shown {
+                return Ok(Changed { user: before, version });
+            }
             let password = take_password(&mut document);
             let mut after = self.edited(&before, &document)?;
             let mut beside = None;
@@ -197,6 +255,7 @@ impl<'a> People<'a> {
             if after == before {
                 return Ok(Changed { user: before, version });
             }
+            self.note(&mut after, person::MODIFIED_BY);
             let mut changes = self.changes(&before, &mut after, version).await;
             changes.extend(beside);
             let Some(_) = self.commit(changes).await? else {
@@ -244,7 +303,7 @@ impl<'a> People<'a> {
             username: username(document)?,
             // Who is not said to be active is not.
             active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
-            attributes: person::attributes(model, document, &before.attributes)?,
+            attributes: self.attributes(document, before)?,
             ..before.clone()
         })
     }
@@ -265,6 +324,7 @@ impl<'a> People<'a> {
             for kind in [SESSIONS, CODES] {
                 changes.push(Change::DropItemsOf { kind, owner: after.id.0.clone() });
             }
+            changes.extend(trust::end_all(&after.id));
             changes.extend(self.notices(&after.id).await);
         }
         changes

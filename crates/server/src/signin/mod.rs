@@ -13,6 +13,7 @@ pub mod factors;
 pub mod passwords;
 pub mod records;
 pub mod stored;
+pub mod trust;
 pub mod ways;
 
 pub use alone::{Asker, Checked};

@@ -87,7 +87,8 @@ impl SignIns<'_> {
         self.judge_history(&to, &user, &remembered).await?;
         let (hash, at) = (self.hashed(to).await?, self.app.world.now());
         let record = remembered.changed(Some(from.clone()), at, false, self.tenant.tenant.settings.password.history)?;
-        let changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record];
+        let [devices, stays] = super::trust::end_all(&user.id);
+        let changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record, devices, stays];
         Ok(self.keep_password(changes).await?)
     }
 
@@ -107,7 +108,8 @@ impl SignIns<'_> {
         user.updated = now;
         // `not_before` counts in whole seconds; the grants die exactly.
         let grants = Change::RevokeGrantsOf(user.id.clone());
-        Ok(self.keep_password(vec![Change::PutUser(user), grants, record]).await?)
+        let [devices, stays] = super::trust::end_all(&user.id);
+        Ok(self.keep_password(vec![Change::PutUser(user), grants, record, devices, stays]).await?)
     }
 
     /// A password that whoever keeps the directory gives to a person: judged and hashed, and what is to be written beside it in

@@ -116,6 +116,14 @@ pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
             wrong(name, &message);
         }
     }
+    for (name, trust) in [("trusted_device", &settings.trusted_device), ("stay_signed_in", &settings.stay_signed_in)] {
+        if !(1..=3650).contains(&trust.days) {
+            wrong(&format!("{name}.days"), "must be from 1 to 3650 days");
+        }
+        if !(1..=100).contains(&trust.most) {
+            wrong(&format!("{name}.most"), "must be from 1 to 100");
+        }
+    }
     for (language, texts) in &settings.texts {
         for (name, text) in texts {
             let wrong_text = if pages::is_page_text(name) {
