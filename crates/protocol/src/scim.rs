@@ -10,6 +10,7 @@ mod evaluate;
 pub mod filter;
 pub mod list;
 pub mod model;
+pub mod oracle;
 mod parse;
 pub mod patch;
 pub mod path;

@@ -8,20 +8,21 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-mod answer;
+pub(crate) mod answer;
 mod caller;
 mod discovery;
 mod groups;
 mod me;
 mod people;
 mod refusal;
-mod search;
+pub(crate) mod search;
 mod shape;
 mod users;
 
+pub use answer::Demand;
 pub use groups::Groups;
 pub use people::{Changed, People};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, why};
 pub use search::Window;
 pub use shape::Shape;
 

@@ -65,6 +65,14 @@ const ADDRESSES: &str = "scim.addresses";
 /// Set where a client took `active` away: whoever is not said to be active is not, and nothing is shown.
 const UNASSIGNED: &str = "scim.active";
 const MANAGER: &str = "manager";
+/// Addresses beside the primary one to which messages are known to arrive.
+pub const VERIFIED: &str = "scim.verified";
+/// Numbers a person wrote that no code is sent to.
+pub const OWN_PHONES: &str = "scim.ownPhones";
+/// Who made the record.
+pub const CREATED_BY: &str = "scim.createdBy";
+/// Who changed it last.
+pub const MODIFIED_BY: &str = "scim.modifiedBy";
 /// Attributes beside those of schemas.
 const MOST_CUSTOM: usize = 100;
 
@@ -285,6 +293,17 @@ pub fn attributes(
         }
     }
     keep_addresses(&mut kept, objects(document, "addresses"));
+    // No document says these: they stay as they are, as far as they still mean something.
+    for name in [OWN_PHONES, CREATED_BY, MODIFIED_BY] {
+        kept.extend(before.get(name).map(|values| (name.to_owned(), values.clone())));
+    }
+    let has = |address: &&String| {
+        kept.get("email").is_some_and(|all| all.iter().any(|one| one.eq_ignore_ascii_case(address)))
+    };
+    let verified: Vec<String> = before.get(VERIFIED).into_iter().flatten().filter(has).cloned().collect();
+    if !verified.is_empty() {
+        kept.insert(VERIFIED.to_owned(), verified);
+    }
     if !document.contains_key("active") {
         kept.insert(UNASSIGNED.to_owned(), vec!["unassigned".to_owned()]);
     }

@@ -17,11 +17,11 @@ pub const VENDOR: &str = "urn:ietf:params:scim:schemas:extension:ibm:2.0:User";
 
 const PLACES: [&str; 3] = ["work", "home", "other"];
 
-const TYPE: Attribute = Attribute::text("type", "What the value is for.");
-const DISPLAY: Attribute = Attribute::text("display", "The value as it is shown to people.");
-const PRIMARY: Attribute = Attribute::new(Kind::Boolean, "primary", "Whether the value is the preferred one.");
+pub(super) const TYPE: Attribute = Attribute::text("type", "What the value is for.");
+pub(super) const DISPLAY: Attribute = Attribute::text("display", "The value as it is shown to people.");
+pub(super) const PRIMARY: Attribute = Attribute::new(Kind::Boolean, "primary", "Whether the value is the preferred one.");
 
-const NAME: [Attribute; 6] = [
+pub(super) const NAME: [Attribute; 6] = [
     Attribute::text("formatted", "The whole name, as it is shown."),
     Attribute::text("familyName", "The family name."),
     Attribute::text("givenName", "The given name."),
@@ -36,19 +36,19 @@ const PHONES: [Attribute; 4] = [
     TYPE.canonical(&["work", "home", "mobile", "fax", "pager", "other"]),
     PRIMARY,
 ];
-const IMS: [Attribute; 4] = [
+pub(super) const IMS: [Attribute; 4] = [
     Attribute::text("value", "The address."),
     DISPLAY,
     TYPE.canonical(&["aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"]),
     PRIMARY,
 ];
-const PHOTOS: [Attribute; 4] = [
+pub(super) const PHOTOS: [Attribute; 4] = [
     Attribute::reference("value", "Where the picture is.", &["external"]),
     DISPLAY,
     TYPE.canonical(&["photo", "thumbnail"]),
     PRIMARY,
 ];
-const ADDRESSES: [Attribute; 8] = [
+pub(super) const ADDRESSES: [Attribute; 8] = [
     Attribute::text("formatted", "The whole address, as it is shown."),
     Attribute::text("streetAddress", "Street and house number."),
     Attribute::text("locality", "The place."),
@@ -58,14 +58,14 @@ const ADDRESSES: [Attribute; 8] = [
     TYPE.canonical(&PLACES),
     PRIMARY,
 ];
-const GROUPS: [Attribute; 4] = [
+pub(super) const GROUPS: [Attribute; 4] = [
     Attribute::text("value", "The identifier of the group.").exact().read_only(),
     Attribute::reference("$ref", "Where the group is.", &["Group"]).read_only(),
     Attribute::text("display", "The name of the group.").read_only(),
     Attribute::text("type", "Whether the person is in the group itself.").canonical(&["direct"]).read_only(),
 ];
-const WORDS: [Attribute; 4] = [Attribute::text("value", "The value."), DISPLAY, TYPE, PRIMARY];
-const CERTIFICATES: [Attribute; 4] =
+pub(super) const WORDS: [Attribute; 4] = [Attribute::text("value", "The value."), DISPLAY, TYPE, PRIMARY];
+pub(super) const CERTIFICATES: [Attribute; 4] =
     [Attribute::new(Kind::Binary, "value", "The certificate, DER."), DISPLAY, TYPE, PRIMARY];
 
 static USER_ATTRIBUTES: [Attribute; 21] = [
@@ -118,7 +118,7 @@ static VENDOR_ATTRIBUTES: [Attribute; 3] = [
     Attribute::complex("customAttributes", "Attributes no schema has.", &CUSTOM).many(),
 ];
 
-const MEMBERS: [Attribute; 4] = [
+pub(super) const MEMBERS: [Attribute; 4] = [
     Attribute::text("value", "The identifier of the member.").exact().immutable(),
     Attribute::reference("$ref", "Where the member is.", &["User"]).immutable(),
     Attribute::text("type", "What the member is.").canonical(&["User"]).immutable(),
@@ -130,7 +130,7 @@ static GROUP_ATTRIBUTES: [Attribute; 2] = [
 ];
 
 static USER_SCHEMA: Schema = Schema { id: USER, name: "User", description: "A person.", attributes: &USER_ATTRIBUTES };
-static ENTERPRISE_SCHEMA: Schema = Schema {
+pub(super) static ENTERPRISE_SCHEMA: Schema = Schema {
     id: ENTERPRISE,
     name: "EnterpriseUser",
     description: "What enterprises know of a person.",

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::records::{Group, GroupId, SourceKind, UserId};
 use protocol::scim::list::Query;
+use protocol::scim::oracle::{self, Actor};
 use protocol::scim::schemas::GROUP;
 use protocol::scim::{ScimError, ScimType, patch, person, read};
 use serde_json::{Map, Value, json};
@@ -41,6 +42,7 @@ pub struct Groups<'a> {
     tenant: Arc<TenantView>,
     shape: Shape,
     base: String,
+    actor: Option<Actor>,
 }
 
 /// What a document says of a group.
@@ -55,7 +57,19 @@ impl<'a> Groups<'a> {
     pub fn of(app: &'a App, call: &Call) -> Self {
         let shape = Shape::of(call);
         let base = format!("{}{}", call.base, shape.base());
-        Self { app, tenant: Arc::clone(&call.tenant), shape, base }
+        Self { app, tenant: Arc::clone(&call.tenant), shape, base, actor: None }
+    }
+
+    /// The same, with a note in what is written of who did it.
+    #[must_use]
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor: Some(actor), ..self }
+    }
+
+    fn note(&self, attributes: &mut person::Attributes, name: &str) {
+        if let Some(actor) = &self.actor {
+            attributes.insert(name.to_owned(), vec![actor.text()]);
+        }
     }
 
     /// The document of a group.
@@ -67,16 +81,34 @@ impl<'a> Groups<'a> {
             shown.insert(EXTERNAL.to_owned(), external.as_str().into());
         }
         let location = format!("{}/Groups/{}", self.base, row.group.id);
-        shown.insert("meta".to_owned(), person::meta("Group", &location, (row.created, row.updated), row.version));
+        let meta = match self.shape {
+            Shape::Standard | Shape::Vendor => {
+                person::meta("Group", &location, (row.created, row.updated), row.version)
+            }
+            Shape::Oracle => {
+                for (member, key) in
+                    [("idcsCreatedBy", person::CREATED_BY), ("idcsLastModifiedBy", person::MODIFIED_BY)]
+                {
+                    let kept = row.attributes.get(key).and_then(|values| values.first()).map(String::as_str);
+                    shown.insert(member.to_owned(), oracle::actor(&self.base, kept));
+                }
+                oracle::meta(&self.base, "Group", row.group.id.as_str(), (row.created, row.updated))
+            }
+        };
+        shown.insert("meta".to_owned(), meta);
         shown.insert("displayName".to_owned(), row.group.name.as_str().into());
         if !members.is_empty() {
             let member = |member: &Member| {
-                json!({
+                let mut shown = json!({
                     "value": member.user,
                     "$ref": format!("{}/Users/{}", self.base, member.user),
                     "type": "User",
                     "display": member.username,
-                })
+                });
+                if let (Shape::Oracle, Some(members)) = (self.shape, shown.as_object_mut()) {
+                    members.insert("name".to_owned(), member.username.as_str().into());
+                }
+                shown
             };
             shown.insert("members".to_owned(), members.iter().map(member).collect());
         }
@@ -108,12 +140,17 @@ impl<'a> Groups<'a> {
         let wanted = wanted(&read::resource(self.shape.group(), sent)?)?;
         let now = self.app.world.now();
         for _ in 0..TRIES {
-            let id = GroupId(new_id(self.app));
+            let id = GroupId(new_id(self.app, self.shape));
             let (at, source) = self.reserve(&wanted.name, None).await?;
             let source = source.ok_or_else(|| Refusal::value("there is no identity source to put the group into"))?;
             let row = GroupRow {
                 group: Group { id: id.clone(), name: wanted.name.clone(), source },
-                attributes: external(&wanted),
+                attributes: {
+                    let mut attributes = external(&wanted, &Default::default());
+                    self.note(&mut attributes, person::CREATED_BY);
+                    self.note(&mut attributes, person::MODIFIED_BY);
+                    attributes
+                },
                 created: now,
                 updated: now,
                 version: 1,
@@ -149,12 +186,13 @@ impl<'a> Groups<'a> {
             let wanted = wanted(&make(&self.document(&before, &members))?)?;
             let mut after = before.clone();
             after.group.name.clone_from(&wanted.name);
-            after.attributes = external(&wanted);
+            after.attributes = external(&wanted, &before.attributes);
             let present: BTreeSet<UserId> = members.into_iter().map(|member| member.user).collect();
             if after == before && present == wanted.members {
                 return Ok(before);
             }
             after.updated = self.app.world.now();
+            self.note(&mut after.attributes, person::MODIFIED_BY);
             let mut changes = vec![Change::EditGroup(after.clone())];
             let renamed = after.group.name != before.group.name;
             if renamed {
@@ -248,8 +286,9 @@ fn no_member() -> Refusal {
     Refusal::value("a member does not exist")
 }
 
-fn external(wanted: &Wanted) -> person::Attributes {
-    wanted.external.iter().map(|value| (EXTERNAL.to_owned(), vec![value.clone()])).collect()
+fn external(wanted: &Wanted, before: &person::Attributes) -> person::Attributes {
+    let kept = before.iter().filter(|(name, _)| *name != EXTERNAL).map(|(name, values)| (name.clone(), values.clone()));
+    kept.chain(wanted.external.iter().map(|value| (EXTERNAL.to_owned(), vec![value.clone()]))).collect()
 }
 
 /// What a document that was read or changed says of a group.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use protocol::records::{Source, SourceKind, User, UserId};
+use protocol::scim::oracle::{self, Actor};
 use protocol::scim::person::{self, Around};
 use protocol::scim::schemas::VENDOR;
-use protocol::scim::oracle::{self, Actor};
 use protocol::scim::{Operation, ScimError, ScimType, patch, read};
 use serde_json::{Map, Value};
 use store::{Change, CommitError};

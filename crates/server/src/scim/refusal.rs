@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use protocol::scim::{ScimError, ScimType};
+use protocol::scim::{ScimError, ScimType, oracle};
 use serde_json::Value;
 
 use super::answer;
@@ -32,6 +32,8 @@ pub enum Refusal {
     Overtaken,
     /// The request is wrong.
     Wrong(ScimError),
+    /// A password will not do.
+    Unfit(Unfit),
     /// Too much to do.
     Busy(u64),
     /// The server's own failure.
@@ -42,6 +44,28 @@ impl Refusal {
     /// A value that is not acceptable.
     pub fn value(detail: impl Into<String>) -> Self {
         Self::Wrong(ScimError::of(ScimType::InvalidValue, detail))
+    }
+
+    /// What Oracle calls it.
+    fn message_id(&self) -> &'static str {
+        match self {
+            Self::BadToken => "error.common.common.unauthorized",
+            Self::Forbidden => "error.common.common.insufficientScope",
+            Self::NotFound => "error.common.common.resourceNotFound",
+            Self::OtherVersion | Self::NotModified => "error.common.common.versionMismatch",
+            Self::Overtaken => "error.common.common.concurrentUpdate",
+            Self::Busy(_) => "error.common.common.tooManyRequests",
+            Self::Fault(_) => "error.common.common.internalServerError",
+            Self::Unfit(_) => "error.identity.passwordmgmt.pwdpolicyViolation",
+            Self::Wrong(error) => match error.kind {
+                Some(ScimType::Uniqueness) => "error.common.validation.uniqueness",
+                Some(ScimType::Mutability) => "error.common.validation.readOnly",
+                Some(ScimType::InvalidFilter | ScimType::TooMany) => "error.common.common.invalidFilter",
+                Some(ScimType::InvalidSyntax | ScimType::InvalidVers) => "error.common.common.invalidRequest",
+                Some(ScimType::InvalidPath | ScimType::NoTarget) => "error.common.common.invalidPath",
+                Some(ScimType::InvalidValue | ScimType::Sensitive) | None => "error.common.validation.invalidValue",
+            },
+        }
     }
 
     /// Spells the refusal in the words of a shape.
@@ -61,6 +85,7 @@ impl Refusal {
                 ("CSIAI9997E", ScimError::status(409, "the resource is being changed by others, try again"))
             }
             Self::Wrong(error) => (id_of(error), error.clone()),
+            Self::Unfit(unfit) => ("CSIAI0111E", ScimError::of(ScimType::InvalidValue, why(*unfit))),
             Self::Busy(seconds) => {
                 retry = Some(*seconds);
                 ("CSIAH9997E", ScimError::status(503, "too much to do at once, try again shortly"))
@@ -72,10 +97,15 @@ impl Refusal {
                 ("CSIAI9998E", ScimError::status(status.as_u16(), "the server could not complete the request"))
             }
         };
-        let mut body = error.body();
-        if shape == Shape::Vendor {
-            body.insert("detail".to_owned(), Value::String(format!("{id} {}", error.detail)));
-        }
+        let body = match shape {
+            Shape::Standard => error.body(),
+            Shape::Vendor => {
+                let mut body = error.body();
+                body.insert("detail".to_owned(), Value::String(format!("{id} {}", error.detail)));
+                body
+            }
+            Shape::Oracle => oracle::error_body(&error, self.message_id()),
+        };
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = answer::json(call, status, &Value::Object(body));
         // RFC 6750 §3: whoever is refused for want of a token is told of which kind.
@@ -83,6 +113,18 @@ impl Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         reply::retry_after(response, retry)
+    }
+}
+
+/// Why a password will not do, for people.
+pub fn why(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::TooShort => "the password is too short",
+        Unfit::TooLong => "the password is too long, or holds a character that none may have",
+        Unfit::IsName => "the password is the login name",
+        Unfit::TooWeak => "the password is soon guessed",
+        Unfit::Breached => "the password is known from a leak",
+        Unfit::UsedBefore => "the password was used before",
     }
 }
 
@@ -131,14 +173,7 @@ impl From<DirectoryError> for Refusal {
 impl From<NotChanged> for Refusal {
     fn from(not: NotChanged) -> Self {
         match not {
-            NotChanged::Unfit(unfit) => Self::value(match unfit {
-                Unfit::TooShort => "the password is too short",
-                Unfit::TooLong => "the password is too long, or holds a character that none may have",
-                Unfit::IsName => "the password is the login name",
-                Unfit::TooWeak => "the password is soon guessed",
-                Unfit::Breached => "the password is known from a leak",
-                Unfit::UsedBefore => "the password was used before",
-            }),
+            NotChanged::Unfit(unfit) => Self::Unfit(unfit),
             NotChanged::Failure(Failure::Busy(busy)) => Self::Busy(busy.retry_after),
             NotChanged::Failure(Failure::Fault(fault)) => Self::Fault(fault),
             // Of a new password nothing else is asked.

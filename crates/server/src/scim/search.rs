@@ -136,6 +136,22 @@ pub async fn users(app: &App, call: &Call, query: &Query) -> Result<Response, Re
     Ok(answer::json(call, StatusCode::OK, &list::response(total, query.start, page)))
 }
 
+/// The people a query finds, with the versions of their records: how many, and those of its page.
+///
+/// # Errors
+/// The query is not in form, or too many would have to be looked at; the store failed.
+pub async fn find_people(app: &App, call: &Call, query: &Query) -> Result<(usize, Vec<(User, i64)>), Refusal> {
+    records(app, call, query, Window { start: query.start, count: query.count }, Unknown::Refused).await
+}
+
+/// The groups a query finds, as documents of its projection: how many, and those of its page.
+///
+/// # Errors
+/// As [`find_people`].
+pub async fn find_groups(app: &App, call: &Call, query: &Query) -> Result<(usize, Vec<Document>), Refusal> {
+    all_groups(app, call, query, Window { start: query.start, count: query.count }, Unknown::Refused).await
+}
+
 /// `GET /Groups` and its search.
 pub async fn groups(app: &App, call: &Call, query: &Query) -> Result<Response, Refusal> {
     let window = Window { start: query.start, count: query.count };
@@ -170,11 +186,23 @@ async fn people(
     unknown: Unknown,
 ) -> Result<(usize, Vec<Document>), Refusal> {
     let model = Shape::of(call).user();
-    let search = Search::new(query, model, unknown)?;
     let projection = answer::projection(query, model)?;
     let people = People::of(app, call);
-    let tenant = &call.tenant.tenant.id;
+    let (total, page) = records(app, call, query, window, unknown).await?;
     let shown = |(user, version): (User, i64)| projection.project(model, people.document(&user, version));
+    Ok((total, page.into_iter().map(shown).collect()))
+}
+
+async fn records(
+    app: &App,
+    call: &Call,
+    query: &Query,
+    window: Window,
+    unknown: Unknown,
+) -> Result<(usize, Vec<(User, i64)>), Refusal> {
+    let search = Search::new(query, Shape::of(call).user(), unknown)?;
+    let people = People::of(app, call);
+    let tenant = &call.tenant.tenant.id;
     if search.bound.is_none() && search.sort.is_none() {
         let total = usize::try_from(app.store.count_people(tenant).await?).unwrap_or_default();
         let (offset, limit) = (window.start - 1, window.count);
@@ -184,7 +212,7 @@ async fn people(
             let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
             app.store.people_from(tenant, number(offset), number(limit)).await?
         };
-        return Ok((total, page.into_iter().map(shown).collect()));
+        return Ok((total, page));
     }
     let mut found = Found::new(&search, window);
     let mut look = |one: (User, i64)| {
@@ -211,8 +239,7 @@ async fn people(
             }
         }
     }
-    let (total, page) = found.page();
-    Ok((total, page.into_iter().map(shown).collect()))
+    Ok(found.page())
 }
 
 /// The people an index has for the filter; none where no index helps.

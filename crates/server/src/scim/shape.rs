@@ -1,6 +1,7 @@
 //! The shapes in which the directory is served: the same people and groups under other addresses, with other extensions.
 
 use protocol::scim::Model;
+use protocol::scim::oracle::{ORACLE_GROUP, ORACLE_USER};
 use protocol::scim::schemas::{STANDARD_GROUP, STANDARD_USER, VENDOR_USER};
 
 use crate::call::Call;
@@ -12,12 +13,15 @@ pub enum Shape {
     Standard,
     /// As the vendor has it, under `/v2.0`: with its extension and its message ids.
     Vendor,
+    /// As Oracle has it, under `/admin/v1`: with its extensions, what it derives, and its errors.
+    Oracle,
 }
 
 impl Shape {
     /// The shape a request asks for, by its path.
     pub fn of(call: &Call) -> Self {
-        if call.uri.path().starts_with(Self::Vendor.base()) { Self::Vendor } else { Self::Standard }
+        let path = call.uri.path();
+        [Self::Vendor, Self::Oracle].into_iter().find(|shape| path.starts_with(shape.base())).unwrap_or(Self::Standard)
     }
 
     /// Where it begins.
@@ -25,6 +29,7 @@ impl Shape {
         match self {
             Self::Standard => "/scim/v2",
             Self::Vendor => "/v2.0",
+            Self::Oracle => "/admin/v1",
         }
     }
 
@@ -33,6 +38,7 @@ impl Shape {
         match self {
             Self::Standard => &STANDARD_USER,
             Self::Vendor => &VENDOR_USER,
+            Self::Oracle => &ORACLE_USER,
         }
     }
 
@@ -40,6 +46,7 @@ impl Shape {
     pub fn group(self) -> &'static Model {
         match self {
             Self::Standard | Self::Vendor => &STANDARD_GROUP,
+            Self::Oracle => &ORACLE_GROUP,
         }
     }
 }
