@@ -15,6 +15,7 @@ use crate::keys::MasterKey;
 use crate::logging::SPANS;
 use crate::metrics::{Committed, Metrics};
 use crate::outbound::Outbound;
+use crate::signin::devices::Waits;
 use crate::world::{Stopwatch, World};
 
 /// Everything a request may need. Cheap to clone; passed as axum's state.
@@ -39,6 +40,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Fetches what others publish.
     pub outbound: Outbound,
+    /// Phones that wait at this node to be asked.
+    pub waits: Waits,
     /// Where addresses are, when a database is configured.
     pub geo: Geo,
     /// Configuration of this process.
@@ -225,6 +228,7 @@ impl App {
             delivery: Arc::new(delivery),
             metrics,
             outbound,
+            waits: Waits::default(),
             geo,
             config: Arc::new(config),
             dev,

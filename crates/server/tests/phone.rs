@@ -29,11 +29,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(directory: &Path) -> Self {
+    fn start(directory: &Path, push: &str) -> Self {
         let demo =
             std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/tenant.toml")).unwrap();
         let tenant = demo
-            .replace("[tenant.settings]", "[tenant.settings]\npush = { enabled = true, number_match = true }")
+            .replace("[tenant.settings]", &format!("[tenant.settings]\npush = {{ enabled = true{push} }}"))
             .replace("authnMethods = [\"emailotp\"]", "authnMethods = [\"signatures\"]");
         let file = directory.join("tenant.toml");
         std::fs::write(&file, tenant).unwrap();
@@ -93,6 +93,28 @@ impl Server {
         second["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// A token of the administration.
+    fn desk(&self) -> String {
+        let admin = [
+            ("client_id", "administration"),
+            ("client_secret", "administration-demo-secret"),
+            ("grant_type", "client_credentials"),
+        ];
+        self.token(&admin)["access_token"].as_str().unwrap().to_owned()
+    }
+
+    fn invitation(&self, desk: &str) -> Value {
+        let owner = json!({ "owner": "6040003OH8", "accountName": "scott" });
+        self.json("POST", "/v1.0/authenticators/initiation", desk, &owner)
+    }
+
+    /// The enrolment of the phone.
+    fn method(&self, desk: &str) -> Value {
+        let factors = self.json("GET", "/v2.0/factors?search=userId%3D%226040003OH8%22", desk, &Value::Null);
+        let all = factors["factors"].as_array().unwrap_or_else(|| panic!("{factors}"));
+        all.iter().find(|one| one["type"] == "signature").unwrap().clone()
+    }
+
     fn present(&self, proved: &Value) -> Value {
         let context =
             STANDARD.encode(json!({ "sessionId": "s", "ipAddress": "192.168.1.1", "userAgent": "x" }).to_string());
@@ -113,24 +135,17 @@ fn phone(file: &Path, arguments: &[&str]) -> Result<String, String> {
 #[test]
 fn a_terminal_is_a_phone() {
     let directory = tempfile::tempdir().unwrap();
-    let (server, file) = (Server::start(directory.path()), directory.path().join("phone.json"));
-    let admin = [
-        ("client_id", "administration"),
-        ("client_secret", "administration-demo-secret"),
-        ("grant_type", "client_credentials"),
-    ];
-    let desk = server.token(&admin)["access_token"].as_str().unwrap().to_owned();
-    let owner = json!({ "owner": "6040003OH8", "accountName": "scott" });
-    let invited = server.json("POST", "/v1.0/authenticators/initiation", &desk, &owner);
+    let (server, file) =
+        (Server::start(directory.path(), ", number_match = true"), directory.path().join("phone.json"));
+    let desk = server.desk();
+    let invited = server.invitation(&desk);
     let told = phone(&file, &["register", &invited.to_string(), "--name", "desk"]).unwrap();
     assert!(told.starts_with("registered with "), "{told}");
     assert!(phone(&file, &["register", &invited.to_string()]).unwrap_err().contains("holds a phone already"));
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(phone(&file, &["list"]).unwrap(), "nothing waits\n");
-    let factors = server.json("GET", "/v2.0/factors?search=userId%3D%226040003OH8%22", &desk, &Value::Null);
-    let all = factors["factors"].as_array().unwrap_or_else(|| panic!("{factors}"));
-    let method = all.iter().find(|one| one["type"] == "signature").unwrap();
+    let method = server.method(&desk);
     let path =
         format!("/v1.0/authenticators/{}/verifications", method["references"]["authenticatorId"].as_str().unwrap());
     let body = json!({
@@ -161,4 +176,59 @@ fn a_terminal_is_a_phone() {
     let tokens = server.present(&proved);
     assert!(tokens["id_token"].is_string() || tokens["access_token"].is_string(), "{tokens}");
     assert_ne!(tokens["scope"], "mfa_challenge");
+
+    // Its key is exchanged, and what it signs from then on is believed.
+    let before = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(phone(&file, &["rotate"]).unwrap(), "the key was exchanged\n");
+    let after = std::fs::read_to_string(&file).unwrap();
+    let of = |text: &str, name: &str| serde_json::from_str::<Value>(text).unwrap()[name].clone();
+    assert!(of(&before, "key") != of(&after, "key") && of(&after, "next_key").is_null());
+    let body = json!({ "authenticationMethods": [{ "id": of(&after, "method"), "methodType": "signature" }] });
+    let asked = server.json("POST", &path, &server.second_challenge(), &body);
+    let (id, number) = (asked["id"].as_str().unwrap(), asked["numberMatch"].as_str().unwrap());
+    phone(&file, &["approve", &id[..8], "--number", number]).unwrap();
+
+    assert!(phone(&file, &["scan", "{}"]).unwrap_err().contains("not the text of the picture"));
+    let foreign = json!({ "code": "x", "loginUri": "https://elsewhere.example.test/v2.0/factors/qr/1" });
+    assert!(phone(&file, &["scan", &foreign.to_string()]).unwrap_err().contains("the picture is not of"));
+
+    assert_eq!(phone(&file, &["remove"]).unwrap(), "removed\n");
+    assert!(!file.exists());
+    let list = server.json("GET", "/v1.0/authenticators?owner=6040003OH8", &desk, &Value::Null);
+    assert_eq!(list["total"], 0);
+}
+
+/// A program that watches; it ends with the test.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_terminal_that_watches_approves_by_itself_where_it_is_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, file) = (Server::start(directory.path(), ""), directory.path().join("phone.json"));
+    let desk = server.desk();
+    phone(&file, &["register", &server.invitation(&desk).to_string()]).unwrap();
+    let method = server.method(&desk);
+    let mut watching = Command::new(BINARY);
+    watching.args(["phone", "watch", "--auto", "--phone"]).arg(&file).stdout(Stdio::piped());
+    let mut watching = Watching(watching.spawn().unwrap());
+    let mut out = BufReader::new(watching.0.stdout.take().unwrap()).lines();
+    let path =
+        format!("/v1.0/authenticators/{}/verifications", method["references"]["authenticatorId"].as_str().unwrap());
+    let body = json!({ "authenticationMethods": [{ "id": method["id"], "methodType": "signature" }] });
+    for _ in 0..2 {
+        let token = server.second_challenge();
+        let asked = server.json("POST", &path, &token, &body);
+        let id = asked["id"].as_str().unwrap_or_else(|| panic!("{asked}"));
+        let told: Vec<String> = out.by_ref().map(Result::unwrap).take_while(|line| line != "approved").collect();
+        assert_eq!(told[0], id);
+        let proved = server.json("GET", &format!("{path}/{id}?returnJwt=true"), &token, &Value::Null);
+        assert_eq!(proved["state"], "VERIFY_SUCCESS");
+    }
 }

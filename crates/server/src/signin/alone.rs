@@ -109,6 +109,7 @@ impl SignIns<'_> {
         if message.is_some() {
             self.app.delivery.wake();
         }
+        self.tell_devices(&made.challenge);
         Ok(made)
     }
 

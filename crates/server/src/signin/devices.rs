@@ -1,30 +1,37 @@
 //! Phones that approve: how one is invited and registered, its tokens, its keys, and its end. Owns what is stored of a device;
 //! who may invite one is the door's to say.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use engine::FactorKind;
 use protocol::records::{Enrolment, EnrolmentId, Seconds, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{Challenge, Change, CommitError, Item};
+use store::{Change, CommitError, Item};
 
+use super::SignIns;
 use super::enrol::NotEnrolled;
-use super::factors::push::{self, ALGORITHMS, Answer};
+use super::factors::push::{self, ALGORITHMS};
 use super::factors::{Cause, Unusable};
-use super::{Failure, SignIns};
 use crate::fault::Fault;
 use crate::tokens;
+
+mod asked;
+mod waits;
+
+pub use waits::Waits;
 
 const DEVICE: &str = "device";
 const INVITATION: &str = "device-code";
 const TOKEN: &str = "device-token";
-/// The one transaction a person may have open, under the person's id.
-pub(super) const OPEN: &str = "push-open";
 
 /// Seconds an invitation may be taken up.
 const INVITED: Seconds = 600;
 /// Seconds an access token of a device lives, and its refresh token.
 const ACCESS: Seconds = 3600;
 const REFRESH: Seconds = 180 * 86_400;
+/// Seconds a refresh token serves again after its first use.
+const AGAIN: Seconds = 60;
 const KEPT: Seconds = 100 * 365 * 86_400;
 /// Devices a person may have.
 const MOST: usize = 10;
@@ -81,6 +88,8 @@ pub struct Key<'a> {
     pub public: Vec<u8>,
     /// Base64 of its signature over the id of the device: proof of possession.
     pub signature: &'a str,
+    /// Base64 of the signature of a key that the device has already, over [`vouched_text`].
+    pub vouched: Option<&'a str>,
     /// Whether it may be used at once.
     pub enabled: bool,
 }
@@ -95,6 +104,9 @@ struct Invitation {
 struct Held {
     device: String,
     refresh: bool,
+    /// It was used already, and serves only a device that lost the answer.
+    #[serde(default)]
+    used: bool,
 }
 
 impl Device {
@@ -122,6 +134,19 @@ impl Device {
         let user = item.owner.ok_or_else(|| Fault::stored("a device has no owner"))?.into();
         Ok(Self { id: item.name, user, about, created: item.created, version: item.version })
     }
+}
+
+/// What a key that a device has signs for one that is to come: the id of the device, a line feed, the new public key in base64.
+fn vouched_text(device: &Device, public: &[u8]) -> String {
+    format!("{}\n{}", device.id, STANDARD.encode(public))
+}
+
+fn vouches(keys: &[Enrolment], text: &str, signature: Option<&str>) -> bool {
+    let fits = |one: &&Enrolment| {
+        let algorithm = one.attributes.get("algorithm").and_then(Value::as_str).unwrap_or_default();
+        one.enabled && push::verify(algorithm, &one.payload, text.as_bytes(), signature.unwrap_or_default())
+    };
+    signature.is_some() && keys.iter().any(|one| fits(&one))
 }
 
 fn name(token: &str) -> String {
@@ -200,7 +225,11 @@ impl SignIns<'_> {
         }
     }
 
-    /// New tokens for the refresh token of a device, which is spent; none where it is not one, or no longer.
+    /// New tokens for the refresh token of a device; none where it is not one, or no longer.
+    ///
+    /// Whatever the device held before is dead, but the token it came with: for a moment that one serves again, for a device that
+    /// lost the answer, and what was given the first time is dead then. So one line of tokens lives at any time, and who copied
+    /// one is noticed by the other's failing.
     ///
     /// # Errors
     /// The store failed.
@@ -209,23 +238,38 @@ impl SignIns<'_> {
         refresh: &str,
         attributes: serde_json::Map<String, Value>,
     ) -> Result<Option<Registered>, NotEnrolled> {
-        let Some((mut device, held)) = self.by_device_token(refresh, true).await? else { return Ok(None) };
-        device.about.active = true;
-        device.about.attributes.extend(attributes);
-        let spent = Change::TakeItem { kind: TOKEN, name: held, version: None };
-        let mut changes = vec![
-            spent,
-            // Whatever it held before is dead: a copied refresh token is noticed by its owner's failing.
-            Change::DropItemsLinked { kind: TOKEN, link: device.id.clone() },
-            Change::PutItem(device.item()?),
-        ];
-        device.version += 1;
-        let registered = self.give_tokens(device, &mut changes)?;
-        match self.keep_device(changes).await {
-            Ok(()) => Ok(Some(registered)),
-            Err(NotEnrolled::Stale) => Ok(None),
-            Err(not) => Err(not),
+        // Of two at the same moment one loses the version check, and comes back for tokens of its own.
+        for _ in 0..3 {
+            let Some((mut device, held)) = self.by_device_token(refresh, true).await? else { return Ok(None) };
+            device.about.active = true;
+            device.about.attributes.extend(attributes.clone());
+            let mut changes = vec![
+                Change::TakeItem { kind: TOKEN, name: held.name.clone(), version: Some(held.version) },
+                Change::DropItemsLinked { kind: TOKEN, link: device.id.clone() },
+                Change::PutItem(device.item()?),
+                Change::PutItem(self.used(held)?),
+            ];
+            device.version += 1;
+            let registered = self.give_tokens(device, &mut changes)?;
+            match self.keep_device(changes).await {
+                Ok(()) => return Ok(Some(registered)),
+                Err(NotEnrolled::Stale) => {}
+                Err(not) => return Err(not),
+            }
         }
+        Ok(None)
+    }
+
+    /// A refresh token that has served: it lives for a moment more, counted from its first use.
+    fn used(self, token: Item) -> Result<Item, Fault> {
+        let mut held: Held = read(&token)?;
+        let mut token = Item { version: 0, ..token };
+        if !held.used {
+            held.used = true;
+            token.expires = token.expires.min(self.app.world.now() + AGAIN);
+            token.body = serde_json::to_string(&held).map_err(|error| Fault::internal("a device token", error))?;
+        }
+        Ok(token)
     }
 
     fn give_tokens(self, device: Device, changes: &mut Vec<Change>) -> Result<Registered, Fault> {
@@ -233,7 +277,7 @@ impl SignIns<'_> {
         let access = self.app.world.token(tokens::ACCESS_TOKEN_LENGTH);
         let refresh = self.app.world.token(tokens::REFRESH_TOKEN_LENGTH);
         for (token, is_refresh, life) in [(&access, false, ACCESS), (&refresh, true, REFRESH)] {
-            let held = Held { device: device.id.clone(), refresh: is_refresh };
+            let held = Held { device: device.id.clone(), refresh: is_refresh, used: false };
             changes.push(Change::PutItem(Item {
                 kind: TOKEN,
                 name: name(token),
@@ -256,17 +300,17 @@ impl SignIns<'_> {
         Ok(self.by_device_token(token, false).await?.map(|(device, _)| device))
     }
 
-    async fn by_device_token(self, token: &str, refresh: bool) -> Result<Option<(Device, String)>, Fault> {
+    async fn by_device_token(self, token: &str, refresh: bool) -> Result<Option<(Device, Item)>, Fault> {
         let (store, tenant, key) = (&self.app.store, &self.tenant.tenant.id, name(token));
         let item = store.item(tenant, TOKEN, &key).await?.filter(|item| item.expires > self.app.world.now());
         let Some(item) = item else { return Ok(None) };
-        let held: Held = serde_json::from_str(&item.body).map_err(|error| Fault::internal("a device token", error))?;
+        let held: Held = read(&item)?;
         if held.refresh != refresh {
             return Ok(None);
         }
         let Some(device) = self.device(&held.device).await? else { return Ok(None) };
         let living = self.person(&device.user).await?.is_some_and(|person| person.active);
-        Ok(living.then_some((device, key)))
+        Ok(living.then_some((device, item)))
     }
 
     /// A device by id.
@@ -288,7 +332,8 @@ impl SignIns<'_> {
     }
 
     /// Enrols keys of a device, each with a proof that the device holds it. One of a kind takes the place of the one before:
-    /// that is how a key is exchanged.
+    /// that is how a key is exchanged. A device that is through with its registration vouches for a new key by one it has:
+    /// its access token alone, copied somewhere, must not approve anything.
     ///
     /// # Errors
     /// A proof does not fit, or a key cannot be used; see [`NotEnrolled`].
@@ -302,6 +347,9 @@ impl SignIns<'_> {
                 return Err(Unusable::BadSettings.into());
             }
             if !push::verify(key.algorithm, &key.public, device.id.as_bytes(), key.signature) {
+                return Err(NotEnrolled::NotAccepted(Cause::BadSignature));
+            }
+            if device.about.active && !vouches(&before, &vouched_text(device, &key.public), key.vouched) {
                 return Err(NotEnrolled::NotAccepted(Cause::BadSignature));
             }
             changes.extend(
@@ -353,101 +401,6 @@ impl SignIns<'_> {
         self.keep_device(changes).await
     }
 
-    /// What waits for this device: at most one, as a person has one at a time.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn waiting_for(self, device: &Device) -> Result<Option<Challenge>, Fault> {
-        let item = self.app.store.item(&self.tenant.tenant.id, OPEN, device.user.as_str()).await?;
-        let Some(item) = item else { return Ok(None) };
-        let challenge = self.challenge(&item.body.as_str().into()).await?;
-        Ok(challenge.filter(|one| self.is_open(one) && device_named(one).as_deref() == Some(device.id.as_str())))
-    }
-
-    fn is_open(self, challenge: &Challenge) -> bool {
-        challenge.state == "pending" && challenge.expires > self.app.world.now()
-    }
-
-    /// What a further request to approve comes to: one at a time for a person, and so many an hour.
-    pub(super) async fn pace_push(self, user: &UserId, challenge: &Challenge) -> Result<Vec<Change>, Failure> {
-        let now = self.app.world.now();
-        let before = self.app.store.item(&self.tenant.tenant.id, OPEN, user.as_str()).await?;
-        if let Some(before) = &before
-            && let Some(open) = self.challenge(&before.body.as_str().into()).await?
-            && self.is_open(&open)
-            // Whoever asks again in the same sign-in gives up the earlier one.
-            && (open.sign_in.is_none() || open.sign_in != challenge.sign_in)
-        {
-            tracing::warn!(tenant = %self.tenant.tenant.id, %user, "a second request to approve was not sent while one waits");
-            return Err(Failure::TooManyMessages);
-        }
-        let item = Item {
-            kind: OPEN,
-            name: user.0.clone(),
-            owner: Some(user.0.clone()),
-            link: None,
-            created: now,
-            expires: challenge.expires,
-            body: challenge.id.0.clone(),
-            version: before.map_or(0, |before| before.version),
-        };
-        let limit = i64::from(self.tenant.tenant.settings.push.per_hour);
-        Ok(vec![Change::PutItem(item), Change::Meter { key: format!("push:{user}"), limit, window: 3600, at: now }])
-    }
-
-    /// Takes what a device says of a transaction. The state it comes to; none where it is not the device's, or is settled.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn answer_push(
-        self,
-        device: &Device,
-        challenge: &Challenge,
-        said: Answer<'_>,
-    ) -> Result<Option<Challenge>, Fault> {
-        if device_named(challenge).as_deref() != Some(device.id.as_str())
-            || challenge.user.as_ref() != Some(&device.user)
-        {
-            return Ok(None);
-        }
-        let Some(id) = &challenge.enrolment else { return Ok(None) };
-        let Some(enrolment) = self.enrolment(id).await? else { return Ok(None) };
-        let Some((next, _)) = push::answer(challenge, &enrolment, said, self.app.world.now()) else { return Ok(None) };
-        if matches!(said, Answer::Fraudulent) {
-            tracing::warn!(tenant = %self.tenant.tenant.id, user = %device.user, "a request to approve was called fraudulent");
-        }
-        match self
-            .app
-            .commit(&self.tenant.tenant.id, "push answered", vec![Change::UpdateChallenge(next.clone())])
-            .await
-        {
-            Ok(()) => Ok(Some(next)),
-            // Answered or withdrawn at the same moment: the first word stands.
-            Err(CommitError::Refused { .. }) => Ok(None),
-            Err(CommitError::Unavailable(error)) => Err(error.into()),
-        }
-    }
-
-    /// Takes what a device read from a picture. Whether it was one that waits.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn scan_picture(self, device: &Device, challenge: &Challenge, lsi: &str) -> Result<bool, Fault> {
-        let now = self.app.world.now();
-        // A phone that has no key yet has proved nothing but that it was invited.
-        if !device.about.active || self.keys_of(device).await?.iter().all(|one| !one.enabled) {
-            return Ok(false);
-        }
-        let Some(next) = super::factors::qr::scanned(&self.app.master, challenge, lsi, &device.user, now) else {
-            return Ok(false);
-        };
-        match self.app.commit(&self.tenant.tenant.id, "picture scanned", vec![Change::UpdateChallenge(next)]).await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Refused { .. }) => Ok(false),
-            Err(CommitError::Unavailable(error)) => Err(error.into()),
-        }
-    }
-
     async fn keep_device(self, changes: Vec<Change>) -> Result<(), NotEnrolled> {
         match self.app.commit(&self.tenant.tenant.id, "device", changes).await {
             Ok(()) => Ok(()),
@@ -457,7 +410,6 @@ impl SignIns<'_> {
     }
 }
 
-fn device_named(challenge: &Challenge) -> Option<String> {
-    let shown: Value = serde_json::from_str(&challenge.shown).ok()?;
-    shown.get("authenticatorId")?.as_str().map(str::to_owned)
+fn read(token: &Item) -> Result<Held, Fault> {
+    serde_json::from_str(&token.body).map_err(|error| Fault::internal("a device token", error))
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ACME, Challenge, Reply, Setup, TestServer, client, on_both};
 
-fn setup(push: &str) -> Setup {
+pub fn setup(push: &str) -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
                 entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
     Setup::new()
@@ -20,20 +20,20 @@ fn setup(push: &str) -> Setup {
 }
 
 /// A phone with one key.
-struct Phone {
-    key: EcdsaKeyPair,
-    id: String,
-    token: String,
-    refresh: String,
-    method: String,
+pub struct Phone {
+    pub key: EcdsaKeyPair,
+    pub id: String,
+    pub token: String,
+    pub refresh: String,
+    pub method: String,
 }
 
-fn sign(key: &EcdsaKeyPair, data: &str) -> String {
+pub fn sign(key: &EcdsaKeyPair, data: &str) -> String {
     STANDARD.encode(key.sign(&SystemRandom::new(), data.as_bytes()).unwrap().as_ref())
 }
 
 impl Phone {
-    async fn register(server: &TestServer, owner: &str, sub: &str) -> Self {
+    pub async fn register(server: &TestServer, owner: &str, sub: &str) -> Self {
         let desk = server.token_of("helpdesk", "h").await;
         let path = "/v1.0/authenticators/initiation?qrcodeInResponse=true";
         let invited =
@@ -70,12 +70,12 @@ impl Phone {
         server.json("POST", "/v1.0/authnmethods/signatures", &self.token, &keys).await
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("/v1.0/authenticators/{}/verifications", self.id)
     }
 
     /// Asks this phone.
-    async fn asked(&self, server: &TestServer, token: &str) -> Reply {
+    pub async fn asked(&self, server: &TestServer, token: &str) -> Reply {
         let body = json!({
             "transactionData": {
                 "message": "Sign in?", "originIpAddress": "192.168.1.20",
@@ -86,12 +86,12 @@ impl Phone {
         server.json("POST", &self.path(), token, &body).await
     }
 
-    async fn waiting(&self, server: &TestServer) -> Vec<Value> {
+    pub async fn waiting(&self, server: &TestServer) -> Vec<Value> {
         let list = server.get(&self.path(), &self.token).await.expect(200);
         list["verifications"].as_array().unwrap().clone()
     }
 
-    async fn says(&self, server: &TestServer, id: &str, action: &str, signed: &str, number: Option<&str>) -> Reply {
+    pub async fn says(&self, server: &TestServer, id: &str, action: &str, signed: &str, number: Option<&str>) -> Reply {
         let mut one = json!({ "id": self.method, "userAction": action, "signedData": signed });
         if let Some(number) = number {
             one["numberMatch"] = json!(number);
@@ -99,19 +99,19 @@ impl Phone {
         server.json("POST", &format!("{}/{id}", self.path()), &self.token, &json!([one])).await
     }
 
-    async fn approves(&self, server: &TestServer, transaction: &Value) -> Reply {
+    pub async fn approves(&self, server: &TestServer, transaction: &Value) -> Reply {
         let signed = sign(&self.key, transaction["transactionData"].as_str().unwrap());
         self.says(server, transaction["id"].as_str().unwrap(), "VERIFY_ATTEMPT", &signed, None).await
     }
 
-    async fn state(&self, server: &TestServer, token: &str, id: &Value) -> Value {
+    pub async fn state(&self, server: &TestServer, token: &str, id: &Value) -> Value {
         let path = format!("{}/{}?returnJwt=true", self.path(), id.as_str().unwrap());
         server.get(&path, token).await.expect(200)
     }
 }
 
 /// A second challenge that a phone may answer.
-async fn second(server: &TestServer) -> Challenge {
+pub async fn second(server: &TestServer) -> Challenge {
     let (_, assertion) = server.password_assertion().await;
     let second = Challenge::of(&server.present(&assertion).await);
     assert!(second.allowed.contains(&"signatures".to_owned()), "{:?}", second.allowed);
@@ -260,8 +260,14 @@ async fn a_device_renews_its_tokens_once_and_is_gone_when_removed() {
         server.ask("POST", "/v1.0/authenticators/registration").json(&json!({ "refreshToken": refresh })).send().await
     };
     let made = renew(&phone.refresh).await.expect(200);
-    renew(&phone.refresh).await.factor_error(401, "CSIAK9999E");
     server.get(&phone.path(), &phone.token).await.factor_error(401, "CSIAK9999E");
+    // Whoever lost the answer asks again; what was given the first time is dead then.
+    server.world.advance(59);
+    let again = renew(&phone.refresh).await.expect(200);
+    renew(made["refreshToken"].as_str().unwrap()).await.factor_error(401, "CSIAK9999E");
+    server.world.advance(1);
+    renew(&phone.refresh).await.factor_error(401, "CSIAK9999E");
+    let made = again;
     phone.token = made["accessToken"].as_str().unwrap().to_owned();
     assert!(phone.waiting(&server).await.is_empty());
     let desk = server.token_of("helpdesk", "h").await;

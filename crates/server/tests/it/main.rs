@@ -23,6 +23,7 @@ mod logout;
 mod matrix;
 mod par;
 mod password_grant;
+mod phone;
 mod provider;
 mod races;
 mod refusals;

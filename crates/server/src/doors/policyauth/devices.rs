@@ -158,7 +158,7 @@ pub async fn enrol(State(app): State<App>, call: Call) -> Result<Response, Refus
     let malformed = || Refusal::Malformed("The body is not a list of keys.");
     let body = protocol::json::parse(&call.body, protocol::json::USUAL).map_err(|_| malformed())?;
     let list = body.as_array().filter(|list| (1..=KINDS.len()).contains(&list.len())).ok_or_else(malformed)?;
-    let mut keys: Vec<(FactorKind, String, Vec<u8>, String, bool)> = Vec::new();
+    let mut keys: Vec<(FactorKind, String, Vec<u8>, String, Option<String>, bool)> = Vec::new();
     for one in list {
         let text = |value: &'_ Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let kind = one.get("subType").and_then(Value::as_str);
@@ -169,15 +169,17 @@ pub async fn enrol(State(app): State<App>, call: Call) -> Result<Response, Refus
         let public = public.and_then(|text| STANDARD.decode(text).ok()).ok_or_else(malformed)?;
         let signature = text(attributes, "signedData").ok_or_else(malformed)?;
         let enabled = one.get("enabled").and_then(Value::as_bool).unwrap_or(true);
-        keys.push((kind, algorithm.ok_or_else(malformed)?, public, signature, enabled));
+        let vouched = text(attributes, "vouchedData");
+        keys.push((kind, algorithm.ok_or_else(malformed)?, public, signature, vouched, enabled));
     }
     let keys = keys
         .iter()
-        .map(|(kind, algorithm, public, signature, enabled)| Key {
+        .map(|(kind, algorithm, public, signature, vouched, enabled)| Key {
             kind: *kind,
             algorithm,
             public: public.clone(),
             signature,
+            vouched: vouched.as_deref(),
             enabled: *enabled,
         })
         .collect();

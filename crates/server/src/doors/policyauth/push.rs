@@ -1,5 +1,7 @@
 //! Transactions of phones (vendor page §2.7.4): begun and asked after by whoever signs in, listed and settled by the phone.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -150,14 +152,28 @@ pub async fn read(
     Ok(reply::json(StatusCode::OK, &body))
 }
 
-/// `GET /v1.0/authenticators/{id}/verifications`: what waits for the phone that asks.
+/// How long a phone may wait for an answer, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// `GET /v1.0/authenticators/{id}/verifications`: what waits for the phone that asks. With `wait` (seconds) the answer comes when it
+/// is something else than `known`, or when the time is over.
 pub async fn list(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
     let device = devices::calling(&app, &call).await?;
     if device.id != id {
         return Err(Refusal::NotFound);
     }
+    let query = call.query().map_err(|_| Refusal::Malformed("The query is not in form."))?;
+    let one = |name| query.one(name).map_err(|_| Refusal::Malformed("A parameter is given twice."));
+    let wait = match one("wait")?.map(str::parse::<u16>) {
+        None => Duration::ZERO,
+        Some(Ok(seconds)) => Duration::from_secs(seconds.into()),
+        Some(Err(_)) => return Err(Refusal::Malformed("The parameter wait is not a number of seconds.")),
+    };
+    // Well before the server itself gives a request up.
+    let wait = wait.min(LONGEST_WAIT).min(app.config.server.timeouts.request.saturating_sub(MARGIN));
+    let waiting = sign_ins(&app, &call).news_for(&device, one("known")?, wait).await?;
     let now = app.world.now();
-    let waiting = sign_ins(&app, &call).waiting_for(&device).await?;
     let all: Vec<Value> = waiting.iter().map(|one| transaction(&call, one, now, false)).collect();
     let count = all.len();
     Ok(reply::json(

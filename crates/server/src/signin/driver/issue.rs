@@ -123,6 +123,7 @@ impl SignIns<'_> {
         if sends {
             self.app.delivery.wake();
         }
+        self.tell_devices(&made.challenge);
         Ok(made)
     }
 

@@ -261,6 +261,7 @@ impl TestServer {
             directories: Directories::load(store.clone(), Arc::clone(&master)).await.unwrap(),
             delivery: Arc::new(Delivery::dev(Arc::clone(&master), DevOutbox::quiet())),
             metrics: Arc::new(Metrics::new(&router::paths())),
+            waits: countersign::signin::devices::Waits::default(),
             outbound: Outbound::new(&config.outbound).unwrap(),
             geo: Geo::none(),
             config: Arc::new(config),
