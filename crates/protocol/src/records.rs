@@ -8,12 +8,14 @@ mod client;
 mod grant;
 mod oracle;
 mod people;
+mod self_service;
 mod tenant;
 
 pub use client::*;
 pub use grant::*;
 pub use oracle::*;
 pub use people::*;
+pub use self_service::*;
 pub use tenant::*;
 
 /// Seconds since 1970-01-01T00:00:00Z. The only measure of time in records, rules and rows.

@@ -124,6 +124,12 @@ pub struct TenantSettings {
     pub registrations_per_hour: u32,
     /// What only Oracle's dialect wants to know.
     pub oracle: OracleSettings,
+    /// What people may do for themselves.
+    pub self_service: SelfServiceSettings,
+    /// Terms of use, by identifier.
+    pub terms: BTreeMap<String, TermsOfUse>,
+    /// The statements of terms of use, by identifier.
+    pub terms_statements: BTreeMap<String, TermsStatement>,
 }
 
 impl Default for TenantSettings {
@@ -163,6 +169,9 @@ impl Default for TenantSettings {
             language: "en".to_owned(),
             registration: RegistrationPolicy::Off,
             registrations_per_hour: 20,
+            self_service: SelfServiceSettings::default(),
+            terms: BTreeMap::new(),
+            terms_statements: BTreeMap::new(),
             oracle: OracleSettings::default(),
             texts: BTreeMap::new(),
             look: LookSettings::default(),

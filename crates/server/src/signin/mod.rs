@@ -11,9 +11,11 @@ pub mod driver;
 pub mod enrol;
 pub mod factors;
 pub mod passwords;
+pub mod preferred;
 pub mod records;
 pub mod stored;
 pub mod trust;
+pub mod terms;
 pub mod ways;
 
 pub use alone::{Asker, Checked};

@@ -76,7 +76,8 @@ impl Way {
 }
 
 impl SignIns<'_> {
-    /// The ways to go on, in the order of `any_of`, what was used last before what was not. While nobody is known each kind
+    /// The ways to go on, in the order of `any_of`, what the person prefers first, what was used last before what was
+    /// not. While nobody is known each kind
     /// is one way by itself; afterwards only what the person has, and what leaves this server, is one.
     ///
     /// # Errors
@@ -85,11 +86,18 @@ impl SignIns<'_> {
         let Some(subject) = &flow.stored.state.subject else {
             return Ok(any_of.iter().copied().map(Way::plain).collect());
         };
-        let user = UserId::from(subject.as_str());
-        let mut enrolled = self.enrolments_of(&user).await?;
+        self.ways_of(&UserId::from(subject.as_str()), any_of).await
+    }
+
+    /// The same for a person who is named, whether or not a sign-in knows them yet.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn ways_of(self, user: &UserId, any_of: &[FactorKind]) -> Result<Vec<Way>, Fault> {
+        let mut enrolled = self.enrolments_of(user).await?;
         enrolled.retain(|one| one.enabled && one.validated);
         enrolled.sort_by_key(|one| (std::cmp::Reverse(one.attempted), one.created));
-        let person = self.person(&user).await?.filter(|person| person.active);
+        let person = self.person(user).await?.filter(|person| person.active);
         let mut ways = Vec::new();
         for kind in any_of.iter().copied() {
             let of_kind = || enrolled.iter().filter(|one| one.kind == kind.as_str());
@@ -116,7 +124,7 @@ impl SignIns<'_> {
                     }
                 }
                 FactorKind::BypassCode => {
-                    if self.bypass_codes_left(&user).await? > 0 {
+                    if self.bypass_codes_left(user).await? > 0 {
                         ways.push(Way::plain(kind));
                     }
                 }
@@ -127,6 +135,11 @@ impl SignIns<'_> {
                 | FactorKind::PushFingerprint
                 | FactorKind::PushFace => ways.extend(of_kind().map(|one| Way::enrolled(kind, one))),
             }
+        }
+        if ways.len() > 1
+            && let Some(preferred) = self.preferred(user).await?
+        {
+            ways.sort_by_key(|way| !preferred.means(way));
         }
         Ok(ways)
     }
