@@ -11,6 +11,7 @@ use engine::{Effect, Event, Level, NotNow, Prior, Prompt, Refusal, Start, Step, 
 use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, GrantId};
 use store::{Change, CommitError, SignInRow};
 
+mod enrol;
 mod issue;
 mod submit;
 
@@ -76,6 +77,18 @@ pub enum Next {
         handle: String,
         /// Kinds that may be proved.
         any_of: Vec<engine::FactorKind>,
+    },
+    /// The person has nothing to prove what is asked for with, and may enrol it; the handle is new and given out once. Only a
+    /// sign-in that began at a door which can enrol ([`Resume::enrols`]) comes here.
+    Enrol {
+        /// The sign-in.
+        flow: Flow,
+        /// The credential that continues it.
+        handle: String,
+        /// Kinds that may be enrolled.
+        any_of: Vec<engine::FactorKind>,
+        /// Whether one must be enrolled before it goes on.
+        required: bool,
     },
     /// Everything is proved. Nothing is stored yet: the caller commits [`SignIns::redeem`] together with what it hands out.
     Ready(Flow),
@@ -162,14 +175,52 @@ impl SignIns<'_> {
     /// # Errors
     /// See [`begin`](Self::begin).
     pub async fn begin_at_least(self, begin: Begin<'_>, at_least: Option<Level>) -> Result<Next, Failure> {
+        let (flow, step) = self.first_step(begin, at_least).await?;
+        self.settle(flow, step).await
+    }
+
+    /// Begins a sign-in whose first answer is at hand already: it is stored together with that, and its handle is good only then.
+    /// Refused, it is recorded as ever.
+    ///
+    /// # Errors
+    /// See [`begin`](Self::begin).
+    pub async fn begin_with_answer(self, begin: Begin<'_>) -> Result<Next, Failure> {
+        let (mut flow, step) = self.first_step(begin, None).await?;
+        match step.next {
+            engine::Next::Show(Prompt::Choose { any_of, .. }) => {
+                // Nothing is in flight and nobody is counted yet: what it comes to is the decision, kept with the sign-in.
+                self.note(&mut flow, step.effects);
+                let handle = self.app.world.token(tokens::ACCESS_TOKEN_LENGTH);
+                flow.handle = tokens::digest(&handle);
+                Ok(Next::Challenge { flow, handle, any_of })
+            }
+            _ => self.settle(flow, step).await,
+        }
+    }
+
+    /// What a first contact would be asked for now. Nothing is stored.
+    ///
+    /// # Errors
+    /// See [`begin`](Self::begin).
+    pub async fn preview(self, begin: Begin<'_>) -> Result<Option<Vec<engine::FactorKind>>, Failure> {
+        let (_, step) = self.first_step(begin, None).await?;
+        Ok(match step.next {
+            engine::Next::Show(Prompt::Choose { any_of, .. }) => Some(any_of),
+            engine::Next::Show(_) | engine::Next::Ask(_) => None,
+        })
+    }
+
+    async fn first_step(self, begin: Begin<'_>, at_least: Option<Level>) -> Result<(Flow, Step), Failure> {
         let now = self.app.world.now();
         let place = self.place(&begin);
         let settings = &self.tenant.tenant.settings;
+        let known = begin.prior.as_ref().map(|prior| prior.subject.as_str());
+        let facts = self.knowing(begin.after, begin.facts, known).await?;
         let step = engine::begin(
             Start {
                 policy: begin.policy,
                 after: begin.after,
-                facts: begin.facts,
+                facts: &facts,
                 offered: &self.tenant.offered,
                 prior: begin.prior,
                 first_satisfies: settings.first_factor_satisfies_mfa,
@@ -183,21 +234,46 @@ impl SignIns<'_> {
         } else {
             None
         };
-        let flow = Flow {
+        let mut flow = Flow {
             id: begin.grant,
             client: begin.client,
             handle: earlier.as_ref().map_or(Digest([0; 32]), |row| row.handle),
             version: earlier.map_or(0, |row| row.version),
             stored: Stored { state: step.sign_in.clone(), resume: begin.resume, decisions: Vec::new(), place },
         };
-        self.settle(flow, step).await
+        let step = self.past_enrolment(&mut flow, step, begin.after, &facts)?;
+        Ok((flow, step))
+    }
+
+    /// Stores a sign-in that is ready, for a door that has a question of its own before it is redeemed.
+    ///
+    /// # Errors
+    /// Somebody was first, or the store failed.
+    pub async fn hold(self, mut flow: Flow) -> Result<Flow, Failure> {
+        if flow.version == 0 {
+            flow.handle = tokens::digest(&self.app.world.token(tokens::ACCESS_TOKEN_LENGTH));
+        }
+        let change = self.write(&mut flow)?;
+        self.commit("held", vec![change]).await?;
+        Ok(flow)
+    }
+
+    /// Redeems a sign-in that is ready, together with what is handed out for it.
+    ///
+    /// # Errors
+    /// It is not ready, it was redeemed before, or the store failed.
+    pub async fn finish(self, flow: Flow, more: Vec<Change>) -> Result<(), Failure> {
+        let mut changes = self.redeem(flow)?;
+        changes.extend(more);
+        self.commit("finished", changes).await
     }
 
     /// The person's place in the network, hashed, where it is known: what a client that is believed says of its user, or the
     /// connection of a browser. The connection of a client that speaks for many people is nobody's place.
     fn place(self, begin: &Begin<'_>) -> Option<String> {
-        const SPOKEN_FOR: [&str; 5] = [
+        const SPOKEN_FOR: [&str; 6] = [
             "policyauth",
+            "authenticate",
             "password",
             "refresh_token",
             "token-exchange",
@@ -230,15 +306,21 @@ impl SignIns<'_> {
         after: Option<&Policy>,
         facts: &Facts,
     ) -> Result<Next, Failure> {
+        let subject = match &flow.stored.state.stage {
+            engine::Stage::Proven { subject, .. } => Some(subject.clone()),
+            _ => flow.stored.state.subject.clone(),
+        };
+        let facts = self.knowing(after, facts, subject.as_deref()).await?;
         let event = Event::Continue {
             receipt,
             after,
-            facts,
+            facts: &facts,
             offered: &self.tenant.offered,
             first_satisfies: self.tenant.tenant.settings.first_factor_satisfies_mfa,
             at_least: None,
         };
         let step = self.advance(&mut flow, event)?;
+        let step = self.past_enrolment(&mut flow, step, after, &facts)?;
         self.settle(flow, step).await
     }
 
@@ -261,6 +343,13 @@ impl SignIns<'_> {
                 changes.push(self.write(&mut flow)?);
                 self.commit("challenge", changes).await?;
                 Ok(Next::Challenge { flow, handle, any_of })
+            }
+            engine::Next::Show(Prompt::Enrol { any_of, required, .. }) => {
+                let handle = self.app.world.token(tokens::ACCESS_TOKEN_LENGTH);
+                flow.handle = tokens::digest(&handle);
+                changes.push(self.write(&mut flow)?);
+                self.commit("enrolment", changes).await?;
+                Ok(Next::Enrol { flow, handle, any_of, required })
             }
             engine::Next::Show(Prompt::Finish) => Ok(Next::Ready(flow)),
             engine::Next::Show(Prompt::Refused(refusal)) => {

@@ -41,11 +41,12 @@ pub(super) struct For {
     pub enrolment: Option<EnrolmentId>,
 }
 
-/// A new challenge, 32 random bytes in base64url.
+/// Characters of a challenge: 256 random bits.
+const CHARACTERS: usize = 43;
+
+/// A new challenge, base64url of random letters and digits: some clients take a challenge for text and would spoil other bytes.
 pub(super) fn draw(world: &World) -> String {
-    let mut bytes = [0; 32];
-    world.random(&mut bytes);
-    encode(&bytes)
+    encode(world.token(CHARACTERS).as_bytes())
 }
 
 impl Ceremony {
