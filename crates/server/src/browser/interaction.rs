@@ -91,6 +91,9 @@ pub struct SignInStep {
     pub realm: Option<String>,
     /// Who is asked to prove who they are again; none where anybody may sign in.
     pub known: Option<UserId>,
+    /// What is in the picture that waits for a phone, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
 
 /// What a sign-in came to.

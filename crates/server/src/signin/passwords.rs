@@ -9,7 +9,7 @@ pub use breached::{Unreadable, is_breached};
 pub use rules::{Unfit, is_usable};
 
 use engine::{NotNow, Who};
-use protocol::records::{SourceId, User, UserId};
+use protocol::records::{Seconds, SourceId, User, UserId};
 use store::{Change, CommitError};
 
 use super::factors::{Cause, Judgement};
@@ -53,6 +53,33 @@ impl SignIns<'_> {
         old: Secret<String>,
         new: Secret<String>,
     ) -> Result<User, NotChanged> {
+        self.exchange_password(person, source, username, old, new, false).await
+    }
+
+    /// The same for one that has expired or was set for one use: it proves nothing but that another may take its place.
+    ///
+    /// # Errors
+    /// See [`NotChanged`]; [`NotNow::OutOfTurn`] where the old one still does.
+    pub async fn change_due_password(
+        self,
+        person: Option<&UserId>,
+        source: &SourceId,
+        username: &str,
+        old: Secret<String>,
+        new: Secret<String>,
+    ) -> Result<User, NotChanged> {
+        self.exchange_password(person, source, username, old, new, true).await
+    }
+
+    async fn exchange_password(
+        self,
+        person: Option<&UserId>,
+        source: &SourceId,
+        username: &str,
+        old: Secret<String>,
+        new: Secret<String>,
+        only_due: bool,
+    ) -> Result<User, NotChanged> {
         if old.expose() == new.expose() {
             return Err(Unfit::UsedBefore.into());
         }
@@ -71,6 +98,9 @@ impl SignIns<'_> {
         }
         self.conclude_alone(passed, cause, changes).await?;
         let user = looked_up.user.ok_or_else(|| Failure::from(Fault::stored("a password was proved for nobody")))?;
+        if only_due && self.why_due(&user).await?.is_none() {
+            return Err(Failure::NotNow(NotNow::OutOfTurn).into());
+        }
         self.replace_password(&user.id, new).await?;
         Ok(user)
     }
@@ -134,20 +164,32 @@ impl SignIns<'_> {
         counter: &str,
     ) -> Result<Judgement, Failure> {
         let Some(user) = user.filter(|_| judgement.passed) else { return Ok(judgement) };
-        let remembered = self.remembered(user).await?;
-        let days = i64::from(self.tenant.tenant.settings.password.expires_days);
-        let cause = if remembered.must_change() {
-            Cause::PasswordMustChange
-        } else if days > 0 && self.app.world.now() >= remembered.since(user).saturating_add(days * 86_400) {
-            Cause::PasswordExpired
-        } else {
-            return Ok(judgement);
-        };
+        let Some(cause) = self.why_due(user).await? else { return Ok(judgement) };
         judgement.passed = false;
         judgement.cause = cause;
         let key = super::driver::counter_key(engine::FactorKind::Password, counter);
         judgement.changes.push(Change::ClearAttempts { key });
         Ok(judgement)
+    }
+
+    /// Why a person's password proves nothing any more, if so.
+    async fn why_due(self, user: &User) -> Result<Option<Cause>, Fault> {
+        let remembered = self.remembered(user).await?;
+        let days = i64::from(self.tenant.tenant.settings.password.expires_days);
+        let old = days > 0 && self.app.world.now() >= remembered.since(user).saturating_add(days * 86_400);
+        Ok(match (remembered.must_change(), old) {
+            (true, _) => Some(Cause::PasswordMustChange),
+            (false, true) => Some(Cause::PasswordExpired),
+            (false, false) => None,
+        })
+    }
+
+    /// When a person's password was set.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn password_since(self, user: &User) -> Result<Seconds, Fault> {
+        Ok(self.remembered(user).await?.since(user))
     }
 
     async fn hashed(self, password: Secret<String>) -> Result<String, Failure> {

@@ -132,6 +132,11 @@ pub(super) async fn follow(
     }
 }
 
+/// Sends the browser to a page of its dialogue.
+pub(super) fn go(interaction: &Interaction, place: Place) -> Result<Response, Stop> {
+    see_other(&format!("/login/{}/{}", interaction.handle, place.as_str())).map_err(Stop::from)
+}
+
 /// A step that could not be taken, told on the page it was tried on.
 pub(super) async fn failed(
     desk: &Desk<'_>,

@@ -3,23 +3,26 @@
 use axum::response::Response;
 use engine::{FactorKind, Issued, NotNow, Open, Stage};
 use protocol::json;
-use protocol::records::{ChallengeId, SourceKind};
+use protocol::records::ChallengeId;
 use serde_json::Value;
 
-use super::Place;
-use super::act::{self, Deed, failed};
+use super::act::{self, Deed, failed, go};
 use super::errand::Errand;
 use super::pages::{Press, Problem, field};
 use super::show::{Desk, Told, is_sent};
+use super::wait;
+use super::{Place, act_password};
 use crate::app::App;
 use crate::browser::interaction::{Interaction, Lost, SignInStep};
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::oauth::authorize::{Stop, see_other};
+use crate::oauth::authorize::Stop;
 use crate::secret::Secret;
+use crate::signin::alone::shown;
+use crate::signin::driver::Proved;
 use crate::signin::factors::{Cause, webauthn};
 use crate::signin::ways::{Way, With};
-use crate::signin::{Failure, Flow, IssueRequest, Submission};
+use crate::signin::{Challenge, Failure, Flow, IssueRequest, Submission};
 
 /// A form of a sign-in.
 pub(super) async fn act(deed: &Deed<'_>, interaction: Interaction, step: SignInStep) -> Result<Response, Stop> {
@@ -29,10 +32,19 @@ pub(super) async fn act(deed: &Deed<'_>, interaction: Interaction, step: SignInS
         // The same button begins a ceremony and, pressed by the script, brings its answer.
         (Press::Passkey, _) if deed.field(field::CREDENTIAL).is_some() => passkey(deed, &desk, flow, &step).await,
         (Press::Passkey, _) => begin_passkey(&desk, flow).await,
-        (Press::Another, _) => go(&interaction, Place::Way),
+        (Press::Picture, _) | (Press::Resend, Place::Picture) => wait::picture(&desk, flow, &step).await,
+        (Press::Another, _) => another(&desk, &flow),
         (Press::Resend, Place::Code) => resend(&desk, flow).await,
-        (Press::Submit, Place::Password) => password(deed, &desk, flow, &step).await,
-        (Press::Submit, Place::Way) => choose(deed, &desk, flow).await,
+        (Press::Resend, Place::Push) => {
+            let Some((open, _)) = open(&flow) else { return Err(Stop::Again) };
+            let ways = desk.ways(&flow, open).await?;
+            wait::push_again(&desk, flow, &ways).await
+        }
+        (Press::Submit, Place::Password) => act_password::sign_in(deed, &desk, flow, &step).await,
+        (Press::Submit, Place::NewPassword) => act_password::replace(deed, &desk, flow, &step).await,
+        (Press::Submit, Place::Questions) => answers(deed, &desk, flow, &step).await,
+        (Press::Submit, Place::Bypass) => bypass(deed, &desk, flow, &step).await,
+        (Press::Submit, Place::Way) => choose(deed, &desk, flow, &step).await,
         (Press::Submit, Place::Code) => code(deed, &desk, flow, &step).await,
         (Press::Submit, Place::Totp) => totp(deed, &desk, flow, &step).await,
         (Press::Submit, Place::Passkey) => passkey(deed, &desk, flow, &step).await,
@@ -51,32 +63,36 @@ pub(super) async fn asked(
     let flow = desk.flow(step).await?;
     let Some((open, _)) = open(&flow) else { return Err(Stop::Again) };
     let ways = desk.ways(&flow, open).await?;
-    if let [only] = ways.as_slice() {
-        if is_sent(only.kind) {
-            return send(&desk, flow, only, false).await;
-        }
-        if only.kind == FactorKind::Totp {
-            return go(interaction, Place::Totp);
-        }
+    match ways.as_slice() {
+        // A ceremony begins with a press.
+        [only] if only.kind != FactorKind::Passkey => take(&desk, flow, only).await,
+        [first, _, ..] if desk.prefers(&flow, first).await? => take(&desk, flow, first).await,
+        _ => go(interaction, Place::Way),
     }
-    go(interaction, Place::Way)
 }
 
-fn go(interaction: &Interaction, place: Place) -> Result<Response, Stop> {
-    see_other(&format!("/login/{}/{}", interaction.handle, place.as_str())).map_err(Stop::from)
+/// Another way than this one: the choice, or, while nobody is known, the first page.
+fn another(desk: &Desk<'_>, flow: &Flow) -> Result<Response, Stop> {
+    let place = if flow.stored.state.subject.is_some() { Place::Way } else { Place::Password };
+    go(desk.interaction, place)
 }
 
 /// What may be proved, and what is in flight.
-fn open(flow: &Flow) -> Option<(&Open, &[Issued])> {
+pub(super) fn open(flow: &Flow) -> Option<(&Open, &[Issued])> {
     match &flow.stored.state.stage {
         Stage::ExpectFactor(open) | Stage::Proven { open, .. } => Some((open, &[])),
         Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => Some((open, issued)),
-        Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => None,
+        Stage::Issuing { .. } | Stage::ExpectEnrolment { .. } | Stage::Ready | Stage::Closed(_) => None,
     }
 }
 
+/// The challenges that may be answered now.
+pub(super) fn in_flight(flow: &Flow) -> &[Issued] {
+    open(flow).map_or(&[], |(_, issued)| issued)
+}
+
 /// Judges an answer, and goes on from it.
-async fn submit(
+pub(super) async fn submit(
     desk: &Desk<'_>,
     place: Place,
     flow: Flow,
@@ -85,57 +101,94 @@ async fn submit(
     username: Option<&str>,
 ) -> Result<Response, Stop> {
     match desk.sign_ins().submit(flow, submission).await {
-        Ok(proved) => {
-            let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
-            let passage = errand.gate().proved(proved, step).await.map_err(Stop::failed)?;
-            act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
-        }
+        Ok(proved) => self::proved(desk, step, proved).await,
         Err(failure) => failed(desk, place, failure, username).await,
     }
 }
 
-async fn missing(desk: &Desk<'_>, place: Place) -> Result<Response, Stop> {
+/// Goes on from a proof.
+pub(super) async fn proved(desk: &Desk<'_>, step: &SignInStep, proved: Proved) -> Result<Response, Stop> {
+    let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
+    let passage = errand.gate().proved(proved, step).await.map_err(Stop::failed)?;
+    act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
+}
+
+pub(super) async fn missing(desk: &Desk<'_>, place: Place) -> Result<Response, Stop> {
     desk.show(Some(place), Told::from(Problem::Missing)).await?.ok_or(Stop::Again)
 }
 
-async fn password(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
-    let username = deed.field(field::USERNAME).map(str::trim).filter(|name| !name.is_empty());
-    let (Some(username), Some(password)) = (username, deed.field(field::PASSWORD)) else {
-        return missing(desk, Place::Password).await;
-    };
-    let sources = &desk.call.tenant.sources;
-    let takes = |source: &&protocol::records::Source| source.kind == SourceKind::CloudDirectory;
-    let named = deed.field(field::SOURCE).and_then(|id| desk.call.tenant.source(id)).filter(takes);
-    let hinted = || sources.iter().filter(takes).find(|source| step.realm.as_deref() == Some(source.realm.as_str()));
-    let source = named.or_else(hinted).or_else(|| sources.iter().find(takes));
-    let source = source.ok_or_else(|| Fault::stored("the tenant has no directory that takes passwords"))?;
-    let submission = Submission::Password { source: &source.id, username, password: Secret::from(password) };
-    submit(desk, Place::Password, flow, step, submission, Some(username)).await
-}
-
 /// A way was chosen.
-async fn choose(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow) -> Result<Response, Stop> {
+async fn choose(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
     let Some((open, _)) = open(&flow) else { return Err(Stop::Again) };
     let wanted = deed.field(field::WAY);
     if wanted == Some(FactorKind::Passkey.as_str()) {
         return begin_passkey(desk, flow).await;
     }
+    if wanted == Some(FactorKind::Qr.as_str()) {
+        return wait::picture(desk, flow, step).await;
+    }
     let ways = desk.ways(&flow, open).await?;
     let Some(way) = ways.into_iter().find(|way| wanted == Some(way.id().as_str())) else {
         return missing(desk, Place::Way).await;
     };
+    take(desk, flow, &way).await
+}
+
+/// Goes on by this way.
+async fn take(desk: &Desk<'_>, flow: Flow, way: &Way) -> Result<Response, Stop> {
     match way.kind {
         FactorKind::Totp => go(desk.interaction, Place::Totp),
         FactorKind::Password => go(desk.interaction, Place::Password),
-        FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp => send(desk, flow, &way, false).await,
+        FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp => send(desk, flow, way, false).await,
         FactorKind::Passkey => begin_passkey(desk, flow).await,
-        FactorKind::Qr
-        | FactorKind::Questions
-        | FactorKind::PushPresence
-        | FactorKind::PushFingerprint
-        | FactorKind::PushFace
-        | FactorKind::BypassCode => Err(Stop::Again),
+        FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => {
+            wait::push(desk, flow, way).await
+        }
+        FactorKind::Questions => ask(desk, flow, way).await,
+        FactorKind::BypassCode => go(desk.interaction, Place::Bypass),
+        // A picture begins a sign-in and is no further factor.
+        FactorKind::Qr => Err(Stop::Again),
     }
+}
+
+/// Asks the questions.
+async fn ask(desk: &Desk<'_>, flow: Flow, way: &Way) -> Result<Response, Stop> {
+    let With::Enrolment(enrolment) = &way.with else { return Err(Stop::Again) };
+    match desk.sign_ins().issue(flow, IssueRequest::Questions { enrolment }).await {
+        Ok(_) => go(desk.interaction, Place::Questions),
+        Err(failure) => failed(desk, Place::Way, failure, None).await,
+    }
+}
+
+async fn answers(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
+    let newest = in_flight(&flow).iter().rev().find(|one| one.kind == FactorKind::Questions).cloned();
+    let Some(newest) = newest else { return go(desk.interaction, Place::Way) };
+    let challenge = desk.sign_ins().challenge(&ChallengeId(newest.challenge)).await?.ok_or(Lost::Gone)?;
+    let mut answers = Vec::new();
+    for (nth, (key, _)) in questions_of(&challenge).into_iter().enumerate() {
+        let Some(answer) = deed.field(&format!("{}{}", field::ANSWER, nth + 1)) else {
+            return missing(desk, Place::Questions).await;
+        };
+        answers.push((key, Secret::from(answer)));
+    }
+    submit(desk, Place::Questions, flow, step, Submission::Answers { challenge, answers }, None).await
+}
+
+/// The questions of a challenge: keys and texts, in the order they are asked.
+pub(super) fn questions_of(challenge: &Challenge) -> Vec<(String, String)> {
+    let members = shown(challenge);
+    let list = members.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
+    list.iter().filter_map(|one| Some((text(one, "questionKey")?, text(one, "question")?))).collect()
+}
+
+async fn bypass(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
+    let Some(code) = deed.field(field::CODE).map(typed).filter(|code| !code.is_empty()) else {
+        return missing(desk, Place::Bypass).await;
+    };
+    let Some(user) = flow.stored.state.subject.clone().map(protocol::records::UserId) else { return Err(Stop::Again) };
+    let submission = Submission::BypassCode { user, code: Secret::new(code) };
+    submit(desk, Place::Bypass, flow, step, submission, None).await
 }
 
 /// Sends a code.
@@ -244,11 +297,7 @@ async fn passkey(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep
     let enrolment = sign_ins.credential(&id).await?.filter(|one| own.is_none_or(|own| own == one.user.as_str()));
     let submission = Submission::Passkey { relying_party, challenge, enrolment, response };
     match sign_ins.submit(flow.clone(), submission).await {
-        Ok(proved) => {
-            let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
-            let passage = errand.gate().proved(proved, step).await.map_err(Stop::failed)?;
-            act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
-        }
+        Ok(proved) => self::proved(desk, step, proved).await,
         Err(Failure::Wrong(_) | Failure::NotNow(NotNow::OtherPerson | NotNow::NoChallenge)) => refused().await,
         Err(failure) => failed(desk, Place::Way, failure, None).await,
     }
@@ -261,6 +310,9 @@ pub(super) fn problem(place: Place, cause: Cause) -> Problem {
         (Place::Password, _) => Problem::WrongCredentials,
         (Place::Passkey, _) => Problem::PasskeyRefused,
         (_, Cause::Resting) => Problem::Resting { wait: None },
+        (Place::Push, _) => Problem::PushExpired,
+        (Place::Picture, _) => Problem::PictureExpired,
+        (Place::Questions, Cause::WrongCode) => Problem::WrongAnswers,
         (_, Cause::NoTriesLeft | Cause::Expired | Cause::NotPending | Cause::Replayed) => Problem::CodeExpired,
         _ => Problem::WrongCode,
     }

@@ -10,10 +10,12 @@ use crate::app::App;
 
 mod act;
 mod act_factor;
+mod act_password;
 mod device;
 mod errand;
 pub mod pages;
 mod show;
+mod wait;
 
 pub use device::{done as device_done, enter as enter_user_code, page as user_code_page};
 pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
@@ -39,6 +41,16 @@ pub enum Place {
     Totp,
     /// A passkey.
     Passkey,
+    /// A phone that was asked.
+    Push,
+    /// A picture for a phone.
+    Picture,
+    /// Questions.
+    Questions,
+    /// A recovery code.
+    Bypass,
+    /// A password in place of one that no longer does.
+    NewPassword,
     /// Which account.
     Account,
     /// What the client may have.
@@ -48,8 +60,21 @@ pub enum Place {
 }
 
 impl Place {
-    const ALL: [Self; 8] =
-        [Self::Password, Self::Way, Self::Code, Self::Totp, Self::Passkey, Self::Account, Self::Consent, Self::Device];
+    const ALL: [Self; 13] = [
+        Self::Password,
+        Self::Way,
+        Self::Code,
+        Self::Totp,
+        Self::Passkey,
+        Self::Push,
+        Self::Picture,
+        Self::Questions,
+        Self::Bypass,
+        Self::NewPassword,
+        Self::Account,
+        Self::Consent,
+        Self::Device,
+    ];
 
     /// As it stands in the address.
     pub fn as_str(self) -> &'static str {
@@ -59,6 +84,11 @@ impl Place {
             Self::Code => "code",
             Self::Totp => "totp",
             Self::Passkey => "passkey",
+            Self::Push => "push",
+            Self::Picture => "picture",
+            Self::Questions => "questions",
+            Self::Bypass => "recovery",
+            Self::NewPassword => "new-password",
             Self::Account => "account",
             Self::Consent => "consent",
             Self::Device => "device",

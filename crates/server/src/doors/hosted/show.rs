@@ -10,19 +10,20 @@ use engine::{FactorKind, Issued, Open, Stage};
 use protocol::records::{ChallengeId, Client, OtpSettings, RelyingParty, SourceKind, UserId};
 use serde_json::Value;
 
-use super::Place;
+use super::act_factor::questions_of;
 use super::pages::{
-    self, Account, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm, ErrorPage,
-    Expired, Form, FormPost, Look, NothingEnrolled, Page, PasskeyStep, Person, Problem, Reauthenticate, Scope, SignIn,
-    SourceChoice, TotpEntry, Wanted,
+    self, Account, BypassEntry, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm,
+    ErrorPage, Expired, Form, FormPost, Look, NewPassword, NothingEnrolled, Page, PasskeyStep, Person, PicturePage,
+    Problem, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice, TotpEntry, Wanted,
 };
+use super::{Place, act, wait};
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
 use crate::browser::session;
 use crate::call::{Call, Path};
 use crate::fault::Fault;
 use crate::oauth::admission::Admission;
-use crate::oauth::authorize::{Stop, Visit};
+use crate::oauth::authorize::{Stop, Visit, see_other};
 use crate::reply;
 use crate::signin::alone::shown;
 use crate::signin::ways::{Way, mask};
@@ -51,9 +52,19 @@ pub async fn due(State(app): State<App>, Path(handle): Path<String>, call: Call)
 /// `GET /login/{handle}/{page}`: this page, if it may be shown now; otherwise the one that is due.
 pub async fn page(State(app): State<App>, Path((handle, page)): Path<(String, String)>, call: Call) -> Response {
     match Place::parse(&page) {
+        Some(place) if call.uri.query() == Some("wait") => poll(&app, &call, &handle, place).await,
         Some(place) => at(&app, &call, &handle, Some(place)).await,
         None => reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path"),
     }
+}
+
+/// What a page that waits asks by script: whether it still does.
+async fn poll(app: &App, call: &Call, handle: &str, place: Place) -> Response {
+    let done = match interaction::load(app, call, handle).await {
+        Ok(interaction) => wait::poll(&Desk::new(app, call, &interaction), place).await,
+        Err(lost) => Err(Stop::from(lost)),
+    };
+    done.unwrap_or_else(|stop| stop.into_response(app, call, &[]))
 }
 
 async fn at(app: &App, call: &Call, handle: &str, place: Option<Place>) -> Response {
@@ -63,7 +74,19 @@ async fn at(app: &App, call: &Call, handle: &str, place: Option<Place>) -> Respo
     };
     let locales = interaction.body.locales.clone();
     let again = interaction.clone();
-    match Desk::new(app, call, &interaction).show(place, Told::default()).await {
+    let desk = Desk::new(app, call, &interaction);
+    if let Some(place @ (Place::Push | Place::Picture)) = place {
+        match wait::look(&desk, place).await {
+            Ok(None) => {}
+            Ok(Some(response)) => return response,
+            // Another window looked at the same moment and went on.
+            Err(Stop::Again) => {
+                return see_other(&interaction.path()).unwrap_or_else(|fault| reply::fault(&fault));
+            }
+            Err(stop) => return stop.into_response(app, call, &locales),
+        }
+    }
+    match desk.show(place, Told::default()).await {
         Ok(Some(response)) => response,
         // A proof is at hand from which nothing followed yet: the process ended between the two.
         Ok(None) => super::act::go_on(app, call, again).await,
@@ -89,8 +112,26 @@ impl<'a> Desk<'a> {
         SignIns { app: self.app, tenant: &self.call.tenant }
     }
 
+    pub(super) fn look(&self) -> Look {
+        look(self.app, self.call, &self.interaction.body.locales)
+    }
+
+    /// Who asks the person to sign in, as a person calls it.
+    pub(super) fn asker(&self) -> &str {
+        let settings = &self.call.tenant.tenant.settings;
+        let title = settings.look.title.as_deref().unwrap_or(&self.call.tenant.tenant.name);
+        self.client.map_or(title, |client| ClientView::of(client).name)
+    }
+
+    /// Whether the person wants to be asked for this one first.
+    pub(super) async fn prefers(&self, flow: &Flow, way: &Way) -> Result<bool, Stop> {
+        let Some(subject) = &flow.stored.state.subject else { return Ok(false) };
+        let wish = self.sign_ins().preferred(&UserId::from(subject.as_str())).await?;
+        Ok(wish.is_some_and(|wish| wish.means(way)))
+    }
+
     fn answer(&self, page: &Page<'_>) -> Response {
-        let look = look(self.app, self.call, &self.interaction.body.locales);
+        let look = self.look();
         let look = match &self.interaction.body.purpose {
             Purpose::Authorize(request) => look.answering_to(request.target.redirect_uri()),
             Purpose::Device(_) | Purpose::Logout(_) => look,
@@ -187,23 +228,40 @@ impl<'a> Desk<'a> {
 
     async fn sign_in(&self, step: &SignInStep, place: Option<Place>, told: Told) -> Result<Option<Response>, Stop> {
         let flow = self.flow(step).await?;
-        let (open, issued): (&Open, Option<&Issued>) = match &flow.stored.state.stage {
-            Stage::ExpectFactor(open) => (open, None),
-            Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued.last()),
+        let (open, all): (&Open, &[Issued]) = match &flow.stored.state.stage {
+            Stage::ExpectFactor(open) => (open, &[]),
+            Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued),
             Stage::Proven { .. } => return Ok(None),
+            Stage::ExpectEnrolment { .. } => return self.nothing(&flow, told).await.map(Some),
             Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => return Err(Lost::Gone.into()),
         };
+        if let (Some(Place::Picture), Some(issued)) = (place, wait::awaited(Place::Picture, all)) {
+            return self.picture(step, issued, told).await.map(Some);
+        }
         if open.contact == Contact::First {
             return self.first(step, open, told).await.map(Some);
         }
         let ways = self.ways(&flow, open).await?;
         let others = ways.len() > 1;
-        let in_flight = issued.filter(|one| is_sent(one.kind));
+        let in_flight = all.last().filter(|one| is_sent(one.kind));
+        if let (Some(Place::Push), Some(issued)) = (place, wait::awaited(Place::Push, all)) {
+            return self.push(issued, others, told).await.map(Some);
+        }
+        let asked = all.iter().rev().find(|one| one.kind == FactorKind::Questions);
+        if let (Some(Place::Questions), Some(issued)) = (place, asked) {
+            return self.questions(issued, others, told).await.map(Some);
+        }
+        if place.is_none() && all.last().is_some_and(|one| wait::is_push(one.kind)) {
+            return act::go(self.interaction, Place::Push).map(Some);
+        }
         match (place, ways.as_slice(), in_flight) {
             (_, [], _) => self.nothing(&flow, told).await,
             (Some(Place::Way), [_, _, ..], _) => Ok(self.choose(&ways, told)),
             (Some(Place::Totp), all, _) if all.iter().any(|way| way.kind == FactorKind::Totp) => {
                 Ok(self.totp(others, told))
+            }
+            (Some(Place::Bypass), all, _) if all.iter().any(|way| way.kind == FactorKind::BypassCode) => {
+                Ok(self.bypass(others, told))
             }
             (Some(Place::Password), all, _) if all.iter().any(|way| way.kind == FactorKind::Password) => {
                 self.again(&flow, told).await
@@ -231,12 +289,14 @@ impl<'a> Desk<'a> {
             | FactorKind::VoiceOtp
             | FactorKind::Totp => true,
             FactorKind::Passkey => self.relying_party().is_some(),
-            FactorKind::Qr
-            | FactorKind::Questions
-            | FactorKind::PushPresence
-            | FactorKind::PushFingerprint
-            | FactorKind::PushFace
-            | FactorKind::BypassCode => false,
+            FactorKind::Questions | FactorKind::BypassCode => true,
+            FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => {
+                self.call.tenant.tenant.settings.push.enabled
+            }
+            FactorKind::Qr => {
+                let push = &self.call.tenant.tenant.settings.push;
+                push.enabled && push.qr
+            }
         }
     }
 
@@ -253,14 +313,18 @@ impl<'a> Desk<'a> {
 
     async fn first(&self, step: &SignInStep, open: &Open, told: Told) -> Result<Response, Stop> {
         let has = |kind: FactorKind| open.any_of().contains(&kind) && self.offers(kind);
-        let passkey = has(FactorKind::Passkey);
+        let (passkey, picture) = (has(FactorKind::Passkey), has(FactorKind::Qr));
         let action = self.action(Place::Password);
         if !has(FactorKind::Password) {
-            if !passkey {
+            let begin = [(FactorKind::Passkey, passkey), (FactorKind::Qr, picture)];
+            let ways: Vec<pages::Way<'_>> = begin
+                .into_iter()
+                .filter_map(|(kind, there)| there.then_some(pages::Way { id: kind.as_str(), kind, detail: "" }))
+                .collect();
+            if ways.is_empty() {
                 let page = NothingEnrolled { step: self.step(&action, &[], told), person: None };
                 return Ok(self.answer(&Page::NothingEnrolled(page)));
             }
-            let ways = [pages::Way { id: FactorKind::Passkey.as_str(), kind: FactorKind::Passkey, detail: "" }];
             let action = self.action(Place::Way);
             let page = ChooseWay { step: self.step(&action, &[], told), ways: &ways };
             return Ok(self.answer(&Page::ChooseWay(page)));
@@ -296,6 +360,7 @@ impl<'a> Desk<'a> {
             username: step.username.as_deref().unwrap_or_default(),
             sources: &sources,
             passkey,
+            picture,
             passkey_options: None,
         };
         Ok(self.answer(&Page::SignIn(page)))
@@ -352,6 +417,80 @@ impl<'a> Desk<'a> {
         self.answer(&Page::Totp(page))
     }
 
+    fn bypass(&self, others: bool, told: Told) -> Response {
+        let action = self.action(Place::Bypass);
+        self.answer(&Page::Bypass(BypassEntry { step: self.step(&action, &[], told), others }))
+    }
+
+    /// A phone that was asked.
+    async fn push(&self, issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
+        let id = ChallengeId(issued.challenge.clone());
+        let challenge = self.sign_ins().challenge(&id).await?.ok_or(Lost::Gone)?;
+        let standing = wait::Standing::of(&challenge, self.app.world.now());
+        let enrolment = match &challenge.enrolment {
+            Some(id) => self.sign_ins().enrolment(id).await?,
+            None => None,
+        };
+        let device = enrolment.as_ref().and_then(|one| one.attributes.get("deviceName")?.as_str());
+        let members = shown(&challenge);
+        let told = match standing {
+            wait::Standing::Over(problem) if told.problem.is_none() => Told::from(problem),
+            _ => told,
+        };
+        let waiting = standing == wait::Standing::Waits && told.problem.is_none();
+        let action = self.action(Place::Push);
+        let look = self.look();
+        let device = match device.filter(|name| !name.is_empty()) {
+            Some(name) => name.to_owned(),
+            None => look.say("phone", &[]),
+        };
+        let page = PushWait {
+            step: self.step(&action, &[], told),
+            device: &device,
+            number: members.get("numberMatch").and_then(Value::as_str),
+            waiting,
+            others,
+        };
+        Ok(self.answer(&Page::Push(page)))
+    }
+
+    /// A picture that waits for a phone.
+    async fn picture(&self, step: &SignInStep, issued: &Issued, told: Told) -> Result<Response, Stop> {
+        let id = ChallengeId(issued.challenge.clone());
+        let challenge = self.sign_ins().challenge(&id).await?.ok_or(Lost::Gone)?;
+        let (text, told) = match wait::Standing::of(&challenge, self.app.world.now()) {
+            wait::Standing::Over(problem) => (None, Told::from(problem)),
+            wait::Standing::Waits | wait::Standing::Settled => {
+                (Some(wait::text_of(&self.app.master, step, &challenge)?), told)
+            }
+        };
+        let action = self.action(Place::Picture);
+        let page = PicturePage { step: self.step(&action, &[], told), text: text.as_deref() };
+        Ok(self.answer(&Page::Picture(page)))
+    }
+
+    async fn questions(&self, issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
+        let id = ChallengeId(issued.challenge.clone());
+        let challenge = self.sign_ins().challenge(&id).await?.ok_or(Lost::Gone)?;
+        let all = questions_of(&challenge);
+        let questions: Vec<Question<'_>> = all.iter().map(|(_, text)| Question { text }).collect();
+        let action = self.action(Place::Questions);
+        let page = Questions { step: self.step(&action, &[], told), questions: &questions, others };
+        Ok(self.answer(&Page::Questions(page)))
+    }
+
+    /// Where a password is replaced that proves nothing any more.
+    pub(super) fn new_password(&self, username: &str, source: &str, told: Told) -> Response {
+        let action = self.action(Place::NewPassword);
+        let hidden = [("source", source)];
+        let page = NewPassword {
+            step: self.step(&action, &hidden, told),
+            person: Person { name: None, username },
+            fewest: fewest(self.call),
+        };
+        self.answer(&Page::NewPassword(page))
+    }
+
     async fn code(&self, issued: &Issued, others: bool, told: Told) -> Result<Response, Stop> {
         let challenge = self.sign_ins().challenge(&ChallengeId(issued.challenge.clone())).await?;
         let members = challenge.as_ref().map(shown).unwrap_or_default();
@@ -398,6 +537,11 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Fewest characters of a new password.
+pub(super) fn fewest(call: &Call) -> u8 {
+    call.tenant.tenant.settings.password.shortest.max(8)
+}
+
 /// Whether a kind is a code that is sent.
 pub(super) fn is_sent(kind: FactorKind) -> bool {
     match kind {
@@ -414,7 +558,7 @@ pub(super) fn is_sent(kind: FactorKind) -> bool {
     }
 }
 
-fn person(user: &protocol::records::User) -> Person<'_> {
+pub(super) fn person(user: &protocol::records::User) -> Person<'_> {
     let name = user.attributes.get("name").and_then(|values| values.first());
     Person { name: name.map(String::as_str), username: &user.username }
 }

@@ -73,6 +73,9 @@ pub(super) fn policy(look: &Look, sheet: &Sheet<'_>) -> String {
     if sheet.script.is_some() {
         add("script-src", &[nonce]);
     }
+    if sheet.asks {
+        add("connect-src", &["'self'".to_owned()]);
+    }
     let mut images = vec!["'self'".to_owned(), "data:".to_owned()];
     images.extend(sheet.images.iter().copied().chain(look.logo.as_deref()).filter_map(origin));
     add("img-src", &distinct(images));

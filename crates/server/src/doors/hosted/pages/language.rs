@@ -114,6 +114,19 @@ impl Language {
         if RIGHT_TO_LEFT.contains(&primary(&self.tag)) { "rtl" } else { "ltr" }
     }
 
+    /// A text that stands on no page, with its places filled; empty where there is none of this name.
+    pub(super) fn say(&self, name: &str, values: &[(&str, &str)]) -> String {
+        let speaker = Speaker { words: Arc::clone(&self.words), plain: true };
+        let text = speaker.find(name).unwrap_or_default();
+        places(text)
+            .into_iter()
+            .map(|part| match part {
+                Part::Text(text) => text,
+                Part::Place(place) => values.iter().find(|(name, _)| *name == place).map_or("", |(_, value)| *value),
+            })
+            .collect()
+    }
+
     /// As templates call it for text between tags: values are set apart, so that no name can be read as part of the sentence.
     pub(super) fn sentences(&self) -> Value {
         Value::from_object(Speaker { words: Arc::clone(&self.words), plain: false })

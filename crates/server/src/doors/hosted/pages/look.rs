@@ -71,6 +71,16 @@ impl Look {
         }
     }
 
+    /// A text in the language of the page that is shown elsewhere (section `said`), with its places filled.
+    pub fn say(&self, name: &str, values: &[(&str, &str)]) -> String {
+        self.language.say(&format!("said.{name}"), values)
+    }
+
+    /// What the pages call the place people sign in to.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Names where the answer to a form of this page may send the browser: browsers apply the Content-Security-Policy of the page
     /// to the redirects that follow a post as well, and to those the application adds.
     pub fn answering_to(mut self, redirect_uri: &str) -> Self {

@@ -5,6 +5,7 @@
 
 use axum::response::Response;
 
+mod answer;
 mod colour;
 mod device;
 mod ends;
@@ -16,6 +17,7 @@ mod qr;
 mod sign_in;
 mod templates;
 
+pub use answer::{BypassEntry, NewPassword, PicturePage, PushWait, Question, Questions};
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
 pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
@@ -46,6 +48,16 @@ pub enum Page<'a> {
     Totp(TotpEntry<'a>),
     /// A passkey.
     Passkey(PasskeyStep<'a>),
+    /// A phone was asked.
+    Push(PushWait<'a>),
+    /// A picture for a phone.
+    Picture(PicturePage<'a>),
+    /// Questions whose answers the person chose.
+    Questions(Questions<'a>),
+    /// A code of a set.
+    Bypass(BypassEntry<'a>),
+    /// A password in place of one that no longer does.
+    NewPassword(NewPassword<'a>),
     /// Another factor is demanded and the person has none.
     NothingEnrolled(NothingEnrolled<'a>),
     /// What an application asks for.
@@ -98,6 +110,11 @@ impl Page<'_> {
             Self::Code(page) => page.sheet(),
             Self::Totp(page) => page.sheet(),
             Self::Passkey(page) => page.sheet(),
+            Self::Push(page) => page.sheet(),
+            Self::Picture(page) => page.sheet(),
+            Self::Questions(page) => page.sheet(),
+            Self::Bypass(page) => page.sheet(),
+            Self::NewPassword(page) => page.sheet(),
             Self::NothingEnrolled(page) => page.sheet(),
             Self::Consent(page) => page.sheet(),
             Self::DeviceCode(page) => page.sheet(),
@@ -124,6 +141,8 @@ struct Sheet<'a> {
     status: axum::http::StatusCode,
     /// The script it brings, if any.
     script: Option<&'static str>,
+    /// Whether that script asks this server anything.
+    asks: bool,
     /// Pictures from elsewhere.
     images: Vec<&'a str>,
     /// Frames it shows.
@@ -143,6 +162,7 @@ impl<'a> Sheet<'a> {
             values: minijinja::Value::from(minijinja::value::Serde(values)),
             status: axum::http::StatusCode::OK,
             script: None,
+            asks: false,
             images: Vec::new(),
             frames: Vec::new(),
             form_target: None,

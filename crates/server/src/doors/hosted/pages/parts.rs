@@ -23,6 +23,10 @@ pub mod field {
     pub const CREDENTIAL: &str = "credential";
     /// The code a device shows, as it was typed.
     pub const USER_CODE: &str = "user_code";
+    /// The answers to questions, numbered from 1 in the order they were asked: `answer-1`, ….
+    pub const ANSWER: &str = "answer-";
+    /// A password in place of the present one.
+    pub const NEW_PASSWORD: &str = "new_password";
     /// Which button was pressed, by [`Press`](super::Press).
     pub const DO: &str = "do";
 }
@@ -46,6 +50,8 @@ pub enum Press {
     Allow,
     /// Do not.
     Deny,
+    /// Sign in by a picture that a phone scans.
+    Picture,
 }
 
 impl Press {
@@ -60,6 +66,7 @@ impl Press {
             Self::Cancel => "cancel",
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Picture => "picture",
         }
     }
 
@@ -74,6 +81,7 @@ impl Press {
             Some("cancel") => Self::Cancel,
             Some("allow") => Self::Allow,
             Some("deny") => Self::Deny,
+            Some("picture") => Self::Picture,
             Some(_) => return None,
         })
     }
@@ -195,8 +203,36 @@ pub enum Problem {
     NotSent,
     /// The passkey was not accepted.
     PasskeyRefused,
-    /// The password is right but must be changed elsewhere first.
+    /// The password is right but another must take its place first.
     PasswordExpired,
+    /// What was asked on the phone was answered with no.
+    PushDenied,
+    /// Nobody answered on the phone in time.
+    PushExpired,
+    /// The picture waited for too long.
+    PictureExpired,
+    /// The answers are not those that were given.
+    WrongAnswers,
+    /// The new password has too few characters.
+    PasswordTooShort,
+    /// The new password is absurdly long.
+    PasswordTooLong,
+    /// The new password is the user name.
+    PasswordIsName,
+    /// The new password is soon guessed.
+    PasswordTooWeak,
+    /// The new password leaked somewhere.
+    PasswordLeaked,
+    /// The new password is one of those before.
+    PasswordUsedBefore,
+    /// The address or number is none that can be written to.
+    BadAddress,
+    /// There are as many as may be, or this one is there already.
+    Limit,
+    /// What was set up did not prove itself.
+    NotAccepted,
+    /// What is to be changed is stronger than what was proved.
+    Stronger,
     /// No device waits with this code.
     UnknownUserCode,
     /// This way cannot be used now.
@@ -207,7 +243,7 @@ pub enum Problem {
 
 impl Problem {
     /// Every kind once, for tests and documents.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 26] = [
         Self::WrongCredentials,
         Self::Missing,
         Self::WrongCode,
@@ -217,6 +253,20 @@ impl Problem {
         Self::NotSent,
         Self::PasskeyRefused,
         Self::PasswordExpired,
+        Self::PushDenied,
+        Self::PushExpired,
+        Self::PictureExpired,
+        Self::WrongAnswers,
+        Self::PasswordTooShort,
+        Self::PasswordTooLong,
+        Self::PasswordIsName,
+        Self::PasswordTooWeak,
+        Self::PasswordLeaked,
+        Self::PasswordUsedBefore,
+        Self::BadAddress,
+        Self::Limit,
+        Self::NotAccepted,
+        Self::Stronger,
         Self::UnknownUserCode,
         Self::WayUnavailable,
         Self::Busy,
@@ -234,6 +284,20 @@ impl Problem {
             Self::NotSent => "not_sent",
             Self::PasskeyRefused => "passkey_refused",
             Self::PasswordExpired => "password_expired",
+            Self::PushDenied => "push_denied",
+            Self::PushExpired => "push_expired",
+            Self::PictureExpired => "picture_expired",
+            Self::WrongAnswers => "wrong_answers",
+            Self::PasswordTooShort => "password_too_short",
+            Self::PasswordTooLong => "password_too_long",
+            Self::PasswordIsName => "password_is_name",
+            Self::PasswordTooWeak => "password_too_weak",
+            Self::PasswordLeaked => "password_leaked",
+            Self::PasswordUsedBefore => "password_used_before",
+            Self::BadAddress => "bad_address",
+            Self::Limit => "limit",
+            Self::NotAccepted => "not_accepted",
+            Self::Stronger => "stronger",
             Self::UnknownUserCode => "unknown_user_code",
             Self::WayUnavailable => "way_unavailable",
             Self::Busy => "busy",

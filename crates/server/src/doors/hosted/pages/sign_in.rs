@@ -18,6 +18,8 @@ pub struct SignIn<'a> {
     pub sources: &'a [SourceChoice<'a>],
     /// Whether a passkey may be used instead.
     pub passkey: bool,
+    /// Whether a phone may scan a picture instead.
+    pub picture: bool,
     /// Options for `navigator.credentials.get` that name no credential. With them the browser offers passkeys beside the field and
     /// the button needs no further page.
     pub passkey_options: Option<&'a Value>,

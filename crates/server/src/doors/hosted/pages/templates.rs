@@ -21,13 +21,16 @@ pub(super) const LOGGED_OUT_JS: &str = include_str!("templates/logged_out.js");
 /// Session management.
 pub(super) const CHECK_SESSION_JS: &str = include_str!("templates/check_session.js");
 
+/// Asks whether something happened elsewhere, and looks again then.
+pub(super) const WAIT_JS: &str = include_str!("templates/wait.js");
+
 const CSS: &str = include_str!("templates/page.css");
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 23] = sources![
+const SOURCES: [(&str, &str); 28] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -38,6 +41,11 @@ const SOURCES: [(&str, &str); 23] = sources![
     "code.html",
     "totp.html",
     "passkey.html",
+    "push.html",
+    "picture.html",
+    "questions.html",
+    "bypass.html",
+    "new_password.html",
     "nothing_enrolled.html",
     "consent.html",
     "device_code.html",
@@ -141,7 +149,7 @@ mod tests {
         for name in super::super::language::names() {
             let (section, word) = name.split_once('.').expect("names have two parts");
             let titled = word == "title" && SOURCES.iter().any(|(file, _)| file.strip_suffix(".html") == Some(section));
-            let composed = all.contains(&format!("\"{section}.\" ~")) || section == "time";
+            let composed = all.contains(&format!("\"{section}.\" ~")) || ["time", "said"].contains(&section);
             assert!(titled || composed || all.contains(&format!("\"{name}\"")), "`{name}` is used nowhere");
         }
     }
