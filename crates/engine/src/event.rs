@@ -94,6 +94,26 @@ pub enum Event<'a> {
         /// The level to be reached. It may only rise: one that was demanded before stands.
         at_least: Option<Level>,
     },
+    /// The person enrolled a factor and proved it in doing so.
+    Enrolled {
+        /// The factor.
+        kind: FactorKind,
+        /// Its enrolment.
+        enrolment: String,
+        /// Whether the authenticator verified the person.
+        user_verified: bool,
+    },
+    /// The person is done with enrolling, or declines it: policy is asked again with the facts of this request.
+    EndEnrolment {
+        /// The policy whose after-contact rules apply; none where no policy applies.
+        after: Option<&'a Policy>,
+        /// What is known now.
+        facts: &'a Facts,
+        /// Kinds the tenant has switched on.
+        offered: &'a [FactorKind],
+        /// Whether the first factor may satisfy a demand that lists it.
+        first_satisfies: bool,
+    },
     /// The person may not use the application, whatever was proved.
     Refuse(Refusal),
     /// Hand out what it was for.
@@ -191,6 +211,15 @@ pub enum Prompt {
         /// The receipt.
         receipt: String,
     },
+    /// Enrol one of these.
+    Enrol {
+        /// Kinds, in order.
+        any_of: Vec<FactorKind>,
+        /// Whether the sign-in goes on only once one is enrolled.
+        required: bool,
+        /// One was enrolled: the sign-in may go on, and more may be enrolled.
+        met: bool,
+    },
     /// Redeem.
     Finish,
     /// Nothing more: it was redeemed.
@@ -249,6 +278,9 @@ pub enum NotNow {
     /// The receipt is not that of the proof at hand.
     #[error("the receipt does not fit the proof at hand")]
     WrongReceipt,
+    /// A factor must be enrolled before the sign-in goes on.
+    #[error("a factor must be enrolled first")]
+    MustEnrol,
     /// The event belongs to another stage.
     #[error("the event does not fit the stage of the sign-in")]
     OutOfTurn,

@@ -68,6 +68,10 @@ pub struct Facts {
     pub risk: Risk,
     /// Seconds since a second factor was proved on this grant; `None` inside means never. Only at a refresh.
     pub second_factor_age: Fact<Option<i64>>,
+    /// Kinds of factor the person has enrolled and could prove, a password aside. Told only where a rule lets people enrol in
+    /// the middle of a sign-in; unknown is as if they had what is demanded.
+    #[serde(default)]
+    pub enrolled: Fact<Vec<FactorKind>>,
     /// What the device of the request was trusted for earlier.
     #[serde(default)]
     pub remembered: Fact<Remembered>,
@@ -98,6 +102,7 @@ impl Facts {
             subject: Fact::Unknown,
             risk: Risk::default(),
             second_factor_age: Fact::Unknown,
+            enrolled: Fact::Unknown,
             remembered: Fact::Unknown,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdict, Who};
 use crate::facts::Facts;
-use crate::policy::{Contact, Demand, Frequency, Outcome, Policy, decide, outstanding};
+use crate::policy::{Contact, Demand, Frequency, Outcome, Policy, Unenrolled, decide, outstanding};
 use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
 use crate::{FactorKind, Level};
 
@@ -23,6 +23,7 @@ pub fn begin(start: Start<'_>, now: Timestamp) -> Step {
         proofs: Vec::new(),
         failures: 0,
         at_least: start.at_least,
+        declined: false,
         stage: Stage::Ready,
     };
     if now >= start.expires {
@@ -68,8 +69,14 @@ pub fn advance(sign_in: SignIn, event: Event<'_>, now: Timestamp) -> Result<Step
             let sign_in = SignIn { at_least: sign_in.at_least.max(at_least), ..sign_in };
             go_on(sign_in, receipt, &Circumstances { after, facts, offered, first_satisfies })
         }
+        Event::Enrolled { kind, enrolment, user_verified } => enrolled(sign_in, kind, enrolment, user_verified, now),
+        Event::EndEnrolment { after, facts, offered, first_satisfies } => {
+            end_enrolment(sign_in, &Circumstances { after, facts, offered, first_satisfies })
+        }
         Event::Refuse(refusal) => match sign_in.stage {
-            Stage::Proven { .. } | Stage::Ready => Ok(refuse(sign_in, refusal, Vec::new())),
+            Stage::Proven { .. } | Stage::ExpectEnrolment { .. } | Stage::Ready => {
+                Ok(refuse(sign_in, refusal, Vec::new()))
+            }
             Stage::ExpectFactor(_)
             | Stage::Issuing { .. }
             | Stage::ExpectResponse { .. }
@@ -83,6 +90,7 @@ pub fn advance(sign_in: SignIn, event: Event<'_>, now: Timestamp) -> Result<Step
             | Stage::ExpectResponse { .. }
             | Stage::Checking { .. }
             | Stage::Proven { .. }
+            | Stage::ExpectEnrolment { .. }
             | Stage::Closed(_) => Err(NotNow::OutOfTurn),
         },
     }
@@ -97,7 +105,9 @@ fn take_open(stage: Stage) -> Result<(Open, Vec<Issued>), NotNow> {
         Stage::Proven { open, .. } => Ok((open, Vec::new())),
         // A check that was charged but never judged (the process died) left its charge behind and goes on here.
         Stage::Checking { open, issued, .. } => Ok((open, issued)),
-        Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => Err(NotNow::OutOfTurn),
+        Stage::Issuing { .. } | Stage::ExpectEnrolment { .. } | Stage::Ready | Stage::Closed(_) => {
+            Err(NotNow::OutOfTurn)
+        }
     }
 }
 
@@ -141,6 +151,7 @@ fn issued(mut sign_in: SignIn, challenge: String) -> Result<Step, NotNow> {
         | Stage::ExpectResponse { .. }
         | Stage::Checking { .. }
         | Stage::Proven { .. }
+        | Stage::ExpectEnrolment { .. }
         | Stage::Ready
         | Stage::Closed(_) => Err(NotNow::OutOfTurn),
     }
@@ -262,10 +273,90 @@ fn after_contact(sign_in: SignIn, now: &Circumstances<'_>, mut effects: Vec<Effe
         Outcome::Allow => reach(sign_in, now.offered, effects),
         Outcome::Demand(demands) => match still_missing(&sign_in, &demands, now) {
             None => refuse(sign_in, Refusal::DeniedByPolicy, effects),
-            Some(left) if left.is_empty() => reach(sign_in, now.offered, effects),
-            Some(left) => expect(sign_in, Contact::After, left, effects),
+            Some(left) => ask(sign_in, left, now, effects),
         },
     }
+}
+
+/// Asks for what is left, or has it enrolled where policy lets people who lack it do so.
+fn ask(sign_in: SignIn, mut left: Vec<Demand>, now: &Circumstances<'_>, effects: Vec<Effect>) -> Step {
+    // An offer that was declined asks for nothing more; whatever else is demanded stands.
+    left.retain(|demand| !(sign_in.declined && demand.unenrolled == Unenrolled::Offer && lacks(demand, now.facts)));
+    let Some(first) = left.first() else { return reach(sign_in, now.offered, effects) };
+    if first.unenrolled == Unenrolled::Ask || !lacks(first, now.facts) || enrollable(&first.any_of).is_empty() {
+        return expect(sign_in, Contact::After, left, effects);
+    }
+    // A stolen password must not enrol its way past the factors there are: one of them is proved first.
+    let enrolled = now.facts.enrolled.known().map(Vec::as_slice).unwrap_or_default();
+    let usable: Vec<FactorKind> =
+        now.offered.iter().copied().filter(|kind| enrolled.contains(kind) && *kind != FactorKind::Password).collect();
+    let proved = sign_in.proofs.iter().any(|proof| proof.this_run && usable.contains(&proof.kind));
+    if !usable.is_empty() && !proved {
+        let demand = Demand { any_of: usable, frequency: Frequency::Always, unenrolled: Unenrolled::Ask };
+        return expect(sign_in, Contact::After, vec![demand], effects);
+    }
+    let prompt = enrol_prompt(first, false);
+    let open = Open { contact: Contact::After, demands: left };
+    show(sign_in, Stage::ExpectEnrolment { open, met: false }, prompt, effects)
+}
+
+/// Whether the person is known to have none of the factors of a demand. A password is nothing one enrols in passing.
+fn lacks(demand: &Demand, facts: &Facts) -> bool {
+    facts.enrolled.known().is_some_and(|enrolled| {
+        !demand.any_of.iter().any(|kind| *kind == FactorKind::Password || enrolled.contains(kind))
+    })
+}
+
+/// The kinds of these that a person can enrol.
+fn enrollable(kinds: &[FactorKind]) -> Vec<FactorKind> {
+    let enrols = |kind: &FactorKind| match kind {
+        FactorKind::Password | FactorKind::Qr | FactorKind::BypassCode => false,
+        FactorKind::Passkey
+        | FactorKind::EmailOtp
+        | FactorKind::SmsOtp
+        | FactorKind::VoiceOtp
+        | FactorKind::Totp
+        | FactorKind::Questions
+        | FactorKind::PushPresence
+        | FactorKind::PushFingerprint
+        | FactorKind::PushFace => true,
+    };
+    kinds.iter().copied().filter(enrols).collect()
+}
+
+fn enrol_prompt(demand: &Demand, met: bool) -> Prompt {
+    Prompt::Enrol { any_of: enrollable(&demand.any_of), required: demand.unenrolled != Unenrolled::Offer, met }
+}
+
+fn enrolled(
+    sign_in: SignIn,
+    kind: FactorKind,
+    enrolment: String,
+    user_verified: bool,
+    now: Timestamp,
+) -> Result<Step, NotNow> {
+    let (stage, mut sign_in) = split(sign_in);
+    let Stage::ExpectEnrolment { open, .. } = stage else { return Err(NotNow::OutOfTurn) };
+    allowed(&open, kind)?;
+    let prompt = match open.demands.first() {
+        Some(demand) => enrol_prompt(demand, true),
+        None => return Err(NotNow::OutOfTurn),
+    };
+    let enrolment = Some(enrolment);
+    sign_in.proofs.push(Proof { kind, at: now, enrolment, user_verified, this_run: true, first: false });
+    Ok(show(sign_in, Stage::ExpectEnrolment { open, met: true }, prompt, Vec::new()))
+}
+
+fn end_enrolment(sign_in: SignIn, now: &Circumstances<'_>) -> Result<Step, NotNow> {
+    let (stage, mut sign_in) = split(sign_in);
+    let Stage::ExpectEnrolment { open, met } = stage else { return Err(NotNow::OutOfTurn) };
+    if !met {
+        if open.demands.first().is_none_or(|demand| demand.unenrolled != Unenrolled::Offer) {
+            return Err(NotNow::MustEnrol);
+        }
+        sign_in.declined = true;
+    }
+    Ok(after_contact(sign_in, now, Vec::new()))
 }
 
 /// What of these demands is neither proved nor, where that is enough, remembered of a device that this very person trusted.
@@ -284,7 +375,12 @@ fn reach(sign_in: SignIn, offered: &[FactorKind], effects: Vec<Effect>) -> Step 
     if any_of.is_empty() {
         return refuse(sign_in, Refusal::LevelOutOfReach, effects);
     }
-    expect(sign_in, Contact::After, vec![Demand { any_of, frequency: Frequency::Always }], effects)
+    expect(
+        sign_in,
+        Contact::After,
+        vec![Demand { any_of, frequency: Frequency::Always, unenrolled: Unenrolled::Ask }],
+        effects,
+    )
 }
 
 fn expect(sign_in: SignIn, contact: Contact, demands: Vec<Demand>, effects: Vec<Effect>) -> Step {

@@ -24,6 +24,9 @@ pub struct SignIn {
     /// The level to be reached, besides whatever policy asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Level>,
+    /// The person was offered to enrol a factor, and declined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
     /// Where it stands.
     pub stage: Stage,
 }
@@ -104,6 +107,13 @@ pub enum Stage {
         /// What must be presented to go on, once.
         receipt: String,
     },
+    /// The person has nothing to meet the first demand with, and may enrol it.
+    ExpectEnrolment {
+        /// What is open.
+        open: Open,
+        /// One of the factors demanded was enrolled and proved since: nothing keeps the sign-in from going on.
+        met: bool,
+    },
     /// Everything policy asked for is proved. May be redeemed once.
     Ready,
     /// Over.
@@ -157,4 +167,6 @@ pub enum Refusal {
     NotEntitled,
     /// The level demanded cannot be reached with what the tenant offers.
     LevelOutOfReach,
+    /// A factor must be enrolled first, and here it cannot be.
+    MustEnrol,
 }

@@ -40,7 +40,9 @@ impl Outcome {
 impl Demand {
     /// Whether whatever satisfies this demand satisfies the other one.
     pub fn covers(&self, other: &Self) -> bool {
-        self.frequency >= other.frequency && self.any_of.iter().all(|kind| other.any_of.contains(kind))
+        self.frequency >= other.frequency
+            && self.unenrolled >= other.unenrolled
+            && self.any_of.iter().all(|kind| other.any_of.contains(kind))
     }
 }
 
@@ -51,6 +53,7 @@ fn merge(demands: &mut Vec<Demand>, further: Demand) {
         if !shared.is_empty() {
             demand.any_of = shared;
             demand.frequency = demand.frequency.max(further.frequency);
+            demand.unenrolled = demand.unenrolled.max(further.unenrolled);
             return;
         }
     }
@@ -95,6 +98,7 @@ pub fn outstanding(
         .map(|position| Demand {
             any_of: open[position].iter().copied().filter(|kind| !used.contains(kind)).collect(),
             frequency: demands[position].frequency,
+            unenrolled: demands[position].unenrolled,
         })
         .collect();
     let possible =

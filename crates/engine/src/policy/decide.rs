@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::operator::Truth;
-use super::{Action, Adaptive, Contact, Demand, Frequency, Method, Outcome, Policy, Rule};
+use super::{Action, Adaptive, Contact, Demand, Frequency, Method, Outcome, Policy, Rule, Unenrolled};
 use crate::FactorKind;
 use crate::facts::{Facts, RiskLevel};
 
@@ -95,7 +95,7 @@ pub fn decide(policy: &Policy, contact: Contact, facts: &Facts, offered: &[Facto
             continue;
         }
         let replaces_risk = matches!(rule.action, Action::Override(_));
-        match deliberation.result(&rule.action) {
+        match deliberation.result(&rule.action, rule.unenrolled) {
             // Only a rule that surely holds may hand over to the risk action: otherwise no rule may have held.
             None => deferred |= truth == Truth::True,
             Some(result) => {
@@ -164,7 +164,7 @@ impl Deliberation<'_> {
     /// never looser than what stands without it.
     fn tighten(&mut self, rule: &Rule) {
         let allows = matches!(strip(&rule.action), Action::Allow);
-        if let Some(result) = self.result(&rule.action)
+        if let Some(result) = self.result(&rule.action, rule.unenrolled)
             && !allows
         {
             self.add(result, rule);
@@ -172,25 +172,26 @@ impl Deliberation<'_> {
     }
 
     /// What an action comes to; none is no decision.
-    fn result(&self, action: &Action) -> Option<Outcome> {
+    fn result(&self, action: &Action, unenrolled: Unenrolled) -> Option<Outcome> {
         match strip(action) {
             Action::Deny => Some(Outcome::Deny),
             // At first contact nobody is known, so there is nothing to allow.
             Action::Allow => Some(if self.contact == Contact::First { Outcome::Deny } else { Outcome::Allow }),
-            Action::Demand { methods, frequency } => Some(self.demand(methods, *frequency)),
+            Action::Demand { methods, frequency } => Some(self.demand(methods, *frequency, unenrolled)),
             Action::Continue | Action::Override(_) => None,
         }
     }
 
-    fn demand(&self, methods: &[Method], frequency: Frequency) -> Outcome {
+    fn demand(&self, methods: &[Method], frequency: Frequency, unenrolled: Unenrolled) -> Outcome {
         let any_of = expand(methods, self.contact, self.offered);
-        if any_of.is_empty() { Outcome::Deny } else { Outcome::Demand(vec![Demand { any_of, frequency }]) }
+        if any_of.is_empty() { Outcome::Deny } else { Outcome::Demand(vec![Demand { any_of, frequency, unenrolled }]) }
     }
 
     /// What the risk action of the rating comes to, or without a rating that of each.
     fn at_risk(&self, adaptive: &Adaptive, level: Option<RiskLevel>) -> Vec<Option<Outcome>> {
         let levels = level.map_or(RiskLevel::ALL.to_vec(), |level| vec![level]);
-        levels.into_iter().map(|level| self.result(adaptive.action(level))).collect()
+        // Who is at risk is not asked to enrol: what the rating demands must be there already.
+        levels.into_iter().map(|level| self.result(adaptive.action(level), Unenrolled::Ask)).collect()
     }
 }
 

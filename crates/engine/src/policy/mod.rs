@@ -66,6 +66,35 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// What follows.
     pub action: Action,
+    /// What follows where the person has none of the factors the action demands.
+    #[serde(default)]
+    pub unenrolled: Unenrolled,
+}
+
+impl Policy {
+    /// Whether a person who lacks a factor may get one in the middle of a sign-in: only then it matters what they have.
+    pub fn may_enrol(&self) -> bool {
+        self.rules.iter().any(|rule| rule.contact == Contact::After && rule.unenrolled != Unenrolled::Ask)
+    }
+}
+
+/// What becomes of a demand where the person has nothing to meet it with. Ordered: stricter is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unenrolled {
+    /// A factor may be enrolled; whoever declines goes on without.
+    Offer,
+    /// A factor must be enrolled before the sign-in goes on.
+    Require,
+    /// It is asked for all the same, and whoever has none does not get through.
+    #[default]
+    Ask,
+}
+
+impl Unenrolled {
+    fn asks(&self) -> bool {
+        *self == Self::Ask
+    }
 }
 
 /// When rules are looked at.
@@ -155,4 +184,7 @@ pub struct Demand {
     pub any_of: Vec<FactorKind>,
     /// Whether an earlier proof of this grant counts.
     pub frequency: Frequency,
+    /// What becomes of it where the person has none of them.
+    #[serde(default, skip_serializing_if = "Unenrolled::asks")]
+    pub unenrolled: Unenrolled,
 }

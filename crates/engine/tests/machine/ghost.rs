@@ -1,7 +1,7 @@
 //! A second account of a sign-in, kept beside the engine from what came in and what was recorded: who is being checked,
 //! what was proved, which challenges the store holds alive. Every step is held against it.
 
-use engine::policy::{Contact, Demand, Frequency, Outcome, decide};
+use engine::policy::{Contact, Demand, Frequency, Outcome, Unenrolled, decide};
 use engine::{
     Ask, Closure, Effect, Event, FactorKind, Level, Next, NotNow, Prompt, Proof, SignIn, Stage, Step, Verdict, Who,
 };
@@ -33,6 +33,8 @@ pub struct Ghost {
     making: Option<(FactorKind, Option<String>)>,
     /// The highest level demanded so far.
     demanded: Option<Level>,
+    /// An offer to enrol was declined.
+    pub declined: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,7 @@ impl Ghost {
             alive: Vec::new(),
             making: None,
             demanded: setting.at_least,
+            declined: false,
         };
         if let Some(prior) = &setting.prior {
             ghost.counted.extend(prior.proofs.iter().map(|proof| Counted {
@@ -96,7 +99,8 @@ impl Ghost {
         assert!(before.subject.is_none() || after.subject == before.subject, "the person changed");
         assert!(after.proofs.starts_with(&before.proofs), "a proof was dropped");
         let presented = matches!(event, Event::Continue { .. });
-        assert_eq!(after.proofs.len() - before.proofs.len(), usize::from(presented));
+        let grew = presented || matches!(event, Event::Enrolled { .. });
+        assert_eq!(after.proofs.len() - before.proofs.len(), usize::from(grew));
         assert_eq!(after.failures - before.failures, u32::from(self.must_fail(event)), "failures after {event:?}");
         let charges: Vec<_> = step
             .effects
@@ -120,7 +124,7 @@ impl Ghost {
         }
         self.follow(event, step);
         if after.stage == Stage::Ready {
-            assert!(presented, "ready after {event:?}");
+            assert!(presented || matches!(event, Event::EndEnrolment { .. }), "ready after {event:?}");
             self.must_be_enough(setting, after);
         }
         self.must_be_sound(step);
@@ -190,6 +194,12 @@ impl Ghost {
                 let first = self.counted.is_empty() && !self.asked_first.is_empty();
                 self.counted.push(Counted { kind, subject, this_run: true, first, user_verified });
             }
+            Event::Enrolled { kind, user_verified, .. } => {
+                let subject = step.sign_in.subject.clone().expect("somebody enrols");
+                let (kind, user_verified) = (*kind, *user_verified);
+                self.counted.push(Counted { kind, subject, this_run: true, first: false, user_verified });
+            }
+            Event::EndEnrolment { .. } => self.declined |= step.sign_in.declined,
             Event::Refuse(_) => self.forget(),
             Event::Redeem => assert_eq!(step.sign_in.stage, Stage::Closed(Closure::Redeemed)),
         }
@@ -209,6 +219,7 @@ impl Ghost {
         let counted: Vec<_> =
             self.counted.iter().map(|one| (one.kind, one.this_run, one.first, one.user_verified)).collect();
         assert_eq!(kept, counted, "proofs are not those that were made");
+        assert_eq!(sign_in.declined, self.declined, "declined by nobody");
         assert_eq!(sign_in.at_least, self.demanded, "the level demanded was forgotten or made up");
         let mut kinds: Vec<_> = self.alive.iter().map(|(_, kind, _)| *kind).collect();
         kinds.sort_unstable();
@@ -220,6 +231,7 @@ impl Ghost {
             | Stage::ExpectResponse { open, .. }
             | Stage::Issuing { open, .. }
             | Stage::Checking { open, .. }
+            | Stage::ExpectEnrolment { open, .. }
             | Stage::Proven { open, .. } => {
                 assert!(!open.any_of().is_empty(), "nothing that could be proved is asked for");
                 assert!(open.demands.iter().all(|demand| !demand.any_of.is_empty()));
@@ -238,7 +250,7 @@ impl Ghost {
             Stage::ExpectResponse { issued, .. } | Stage::Issuing { issued, .. } | Stage::Checking { issued, .. } => {
                 issued.iter().map(|one| (one.challenge.clone(), one.kind, one.enrolment.clone())).collect()
             }
-            Stage::ExpectFactor(_) | Stage::Proven { .. } => Vec::new(),
+            Stage::ExpectFactor(_) | Stage::ExpectEnrolment { .. } | Stage::Proven { .. } => Vec::new(),
             // What may still be alive cannot be answered any more.
             Stage::Ready | Stage::Closed(_) => return,
         };
@@ -273,12 +285,23 @@ impl Ghost {
         match decide(after, Contact::After, &setting.known, &setting.offered).outcome {
             Outcome::Deny => panic!("ready though denied: {sign_in:?}"),
             Outcome::Allow => {}
-            Outcome::Demand(demands) => assert!(
-                each_its_own(&plain(&demands), &|kind, often| self.counts(kind, often, setting), &mut Vec::new()),
-                "{demands:?} was asked for, {:?} proved",
-                self.counted
-            ),
+            Outcome::Demand(mut demands) => {
+                demands.retain(|demand| !self.excused(demand, setting));
+                assert!(
+                    each_its_own(&plain(&demands), &|kind, often| self.counts(kind, often, setting), &mut Vec::new()),
+                    "{demands:?} was asked for, {:?} proved",
+                    self.counted
+                );
+            }
         }
+    }
+
+    /// Whether the person may go without: it was offered to enrol what they lack, and they declined.
+    pub fn excused(&self, demand: &Demand, setting: &Setting) -> bool {
+        let lacks = |enrolled: &Vec<FactorKind>| {
+            demand.any_of.iter().all(|kind| *kind != FactorKind::Password && !enrolled.contains(kind))
+        };
+        self.declined && demand.unenrolled == Unenrolled::Offer && setting.known.enrolled.known().is_some_and(lacks)
     }
 
     /// Whether this kind was proved so that it counts for a demand of this frequency.
@@ -349,7 +372,7 @@ pub fn asked_for(sign_in: &SignIn) -> &[FactorKind] {
         | Stage::Issuing { open, .. }
         | Stage::Checking { open, .. }
         | Stage::Proven { open, .. } => open.any_of(),
-        Stage::Ready | Stage::Closed(_) => &[],
+        Stage::ExpectEnrolment { .. } | Stage::Ready | Stage::Closed(_) => &[],
     }
 }
 

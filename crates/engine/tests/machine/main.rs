@@ -4,6 +4,7 @@
 
 mod challenges;
 mod ends;
+mod enrolment;
 mod ghost;
 mod levels;
 mod policies;

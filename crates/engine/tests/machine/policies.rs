@@ -6,6 +6,7 @@ use engine::FactorKind::{self, EmailOtp, Passkey, Password, Totp};
 use engine::facts::{ClientType, Facts, Subject};
 use engine::policy::{
     Action, AttributeTest, Condition, Contact, Enforcement, Frequency, Method, NetworkTest, Operator, Policy, Rule,
+    Unenrolled,
 };
 
 use crate::support::Setting;
@@ -15,7 +16,8 @@ pub const OUTSIDE: &str = "203.0.113.9";
 pub const OFFERED: [FactorKind; 4] = [Password, EmailOtp, Totp, Passkey];
 
 pub fn rule(id: &str, contact: Contact, conditions: Vec<Condition>, action: Action) -> Rule {
-    Rule { id: id.to_owned(), name: format!("rule {id}"), always: false, contact, conditions, action }
+    let (id, name, unenrolled) = (id.to_owned(), format!("rule {id}"), Unenrolled::Ask);
+    Rule { id, name, always: false, contact, conditions, action, unenrolled }
 }
 
 pub fn demand(kinds: &[FactorKind], frequency: Frequency) -> Action {

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use engine::facts::Facts;
-use engine::policy::{Contact, Demand, Frequency, Outcome, Policy};
+use engine::policy::{Contact, Demand, Frequency, Outcome, Policy, Unenrolled};
 use engine::{
     Ask, Closure, Effect, Event, FactorKind, Level, Next, NotNow, Prior, Prompt, Refusal, SignIn, Stage, Start, Step,
     Verdict, Who, advance, begin,
@@ -56,6 +56,18 @@ impl Setting {
             offered: &self.offered,
             first_satisfies: self.first_satisfies,
             at_least: self.raised,
+        }
+    }
+}
+
+impl Setting {
+    /// Nothing more is enrolled, under what is known of the person.
+    pub fn end_enrolment(&self) -> Event<'_> {
+        Event::EndEnrolment {
+            after: self.after.as_ref(),
+            facts: &self.known,
+            offered: &self.offered,
+            first_satisfies: self.first_satisfies,
         }
     }
 }
@@ -196,6 +208,8 @@ fn came_in(event: &Event<'_>) -> String {
             format!("failed{}", if *challenge_dead { ", challenge dead" } else { "" })
         }
         Event::Continue { receipt, .. } => format!("present {receipt}"),
+        Event::Enrolled { kind, enrolment, .. } => format!("enrolled {} as {enrolment}", kind.as_str()),
+        Event::EndEnrolment { .. } => "no more to enrol".to_owned(),
         Event::Refuse(refusal) => format!("refuse {}", spell_refusal(*refusal)),
         Event::Redeem => "redeem".to_owned(),
     }
@@ -226,7 +240,12 @@ pub fn spell_demands(demands: &[Demand]) -> String {
                 Frequency::PerGrant => " once per grant",
                 Frequency::PerDevice => " once per device",
             };
-            format!("{}{often}", spell_kinds(&demand.any_of))
+            let lacking = match demand.unenrolled {
+                Unenrolled::Ask => "",
+                Unenrolled::Require => " or enrol",
+                Unenrolled::Offer => " or enrol or decline",
+            };
+            format!("{}{often}{lacking}", spell_kinds(&demand.any_of))
         })
         .collect();
     each.join(" and ")
@@ -291,6 +310,11 @@ fn spell_prompt(prompt: &Prompt) -> String {
             let first = if proof.first { ", first" } else { "" };
             format!("present {receipt} for {}{} of {subject}{first}", proof.kind.as_str(), to(proof.enrolment.as_ref()))
         }
+        Prompt::Enrol { any_of, required, met } => {
+            let must = if *required { ", required" } else { "" };
+            let done = if *met { ", one is there" } else { "" };
+            format!("enrol {}{must}{done}", spell_kinds(any_of))
+        }
         Prompt::Finish => "finish".to_owned(),
         Prompt::Done => "done".to_owned(),
         Prompt::Refused(refusal) => format!("refused, {}", spell_refusal(*refusal)),
@@ -302,6 +326,7 @@ fn spell_refusal(refusal: Refusal) -> &'static str {
         Refusal::DeniedByPolicy => "denied by policy",
         Refusal::NotEntitled => "not entitled",
         Refusal::LevelOutOfReach => "level out of reach",
+        Refusal::MustEnrol => "must enrol",
     }
 }
 
@@ -328,6 +353,9 @@ pub fn spell_stage(stage: &Stage) -> String {
         }
         Stage::Checking { kind, issued, .. } => format!("checking {}{}", kind.as_str(), in_flight(issued)),
         Stage::Proven { proof, .. } => format!("proven {}", proof.kind.as_str()),
+        Stage::ExpectEnrolment { open, met } => {
+            format!("expect-enrolment {}{}", spell_demands(&open.demands), if *met { ", met" } else { "" })
+        }
         Stage::Ready => "ready".to_owned(),
         Stage::Closed(Closure::Redeemed) => "closed, redeemed".to_owned(),
         Stage::Closed(Closure::Refused(refusal)) => format!("closed, {}", spell_refusal(*refusal)),

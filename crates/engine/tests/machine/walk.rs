@@ -63,6 +63,7 @@ fn alphabet<'a>(state: &'a SignIn, setting: &'a Setting) -> Vec<Event<'a>> {
         failed_for_good(),
         setting.present("receipt"),
         setting.present("another"),
+        setting.end_enrolment(),
         Event::Refuse(Refusal::NotEntitled),
         Event::Redeem,
     ];
@@ -140,6 +141,10 @@ fn again<'a>(event: &Event<'a>, setting: &'a Setting) -> Event<'a> {
         }
         Event::Judged(verdict) => Event::Judged(verdict.clone()),
         Event::Continue { receipt, .. } => setting.present(receipt),
+        Event::Enrolled { kind, enrolment, user_verified } => {
+            Event::Enrolled { kind: *kind, enrolment: enrolment.clone(), user_verified: *user_verified }
+        }
+        Event::EndEnrolment { .. } => setting.end_enrolment(),
         Event::Refuse(refusal) => Event::Refuse(*refusal),
         Event::Redeem => Event::Redeem,
     }

@@ -6,13 +6,14 @@ use engine::FactorKind;
 use engine::facts::{ClientType, Fact, Facts, Location, RiskLevel, Subject};
 use engine::policy::{
     Action, Adaptive, AttributeTest, Condition, Contact, Demand, Enforcement, Frequency, LocationPart, Method,
-    NetworkTest, Operator, Outcome, Policy, Rule, decide,
+    NetworkTest, Operator, Outcome, Policy, Rule, Unenrolled, decide,
 };
 
 const OFFERED: [FactorKind; 4] = [FactorKind::Password, FactorKind::EmailOtp, FactorKind::Totp, FactorKind::Passkey];
 
 fn rule(id: &str, name: &str, contact: Contact, conditions: Vec<Condition>, action: Action) -> Rule {
-    Rule { id: id.to_owned(), name: name.to_owned(), always: false, contact, conditions, action }
+    let (id, name, unenrolled) = (id.to_owned(), name.to_owned(), Unenrolled::Ask);
+    Rule { id, name, always: false, contact, conditions, action, unenrolled }
 }
 
 fn demand(kinds: &[FactorKind]) -> Action {
@@ -20,7 +21,7 @@ fn demand(kinds: &[FactorKind]) -> Action {
 }
 
 fn asked(kinds: &[FactorKind]) -> Outcome {
-    Outcome::Demand(vec![Demand { any_of: kinds.to_vec(), frequency: Frequency::Always }])
+    Outcome::Demand(vec![Demand { any_of: kinds.to_vec(), frequency: Frequency::Always, unenrolled: Unenrolled::Ask }])
 }
 
 fn policy(rules: Vec<Rule>) -> Policy {

@@ -7,7 +7,7 @@ use engine::FactorKind;
 use engine::facts::{ClientType, Fact, Facts, Location, RiskLevel, Subject};
 use engine::policy::{
     Action, Adaptive, AttributeTest, Condition, Contact, Enforcement, Finding, Frequency, LocationPart, Method,
-    NetworkTest, Operator, Policy, Rule,
+    NetworkTest, Operator, Policy, Rule, Unenrolled,
 };
 use proptest::prelude::*;
 
@@ -182,17 +182,23 @@ pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![5 => plain_action(), 1 => plain_action().prop_map(|inner| Action::Override(Box::new(inner)))]
 }
 
+/// What becomes of a demand where the person has nothing to meet it with.
+pub fn unenrolled() -> impl Strategy<Value = Unenrolled> {
+    prop::sample::select(vec![Unenrolled::Ask, Unenrolled::Ask, Unenrolled::Require, Unenrolled::Offer])
+}
+
 /// A rule of either contact; its id is given by the policy.
 pub fn rule() -> impl Strategy<Value = Rule> {
     let contact = prop::sample::select(vec![Contact::First, Contact::After, Contact::After]);
-    (prop::bool::weighted(0.25), contact, prop::collection::vec(condition(), 0..=2), action()).prop_map(
-        |(always, contact, conditions, action)| Rule {
+    (prop::bool::weighted(0.25), contact, prop::collection::vec(condition(), 0..=2), action(), unenrolled()).prop_map(
+        |(always, contact, conditions, action, unenrolled)| Rule {
             id: String::new(),
             name: "a rule".to_owned(),
             always,
             contact,
             conditions,
             action,
+            unenrolled,
         },
     )
 }

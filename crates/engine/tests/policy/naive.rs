@@ -2,7 +2,9 @@
 
 use engine::FactorKind;
 use engine::facts::RiskLevel;
-use engine::policy::{Action, Condition, Contact, Demand, Frequency, Method, Operator, Outcome, Policy, Rule};
+use engine::policy::{
+    Action, Condition, Contact, Demand, Frequency, Method, Operator, Outcome, Policy, Rule, Unenrolled,
+};
 
 use crate::generate::World;
 
@@ -41,7 +43,9 @@ pub fn deciding(policy: &Policy, contact: Contact, world: &World, offered: &[Fac
             Action::Allow if rule.always => {}
             Action::Allow if contact == Contact::First => asks.push(Asks::Deny),
             Action::Allow => asks.push(Asks::Nothing),
-            Action::Demand { methods, frequency } => asks.push(demanded(methods, *frequency, contact, offered)),
+            Action::Demand { methods, frequency } => {
+                asks.push(demanded(methods, (*frequency, rule.unenrolled), contact, offered));
+            }
             Action::Continue | Action::Override(_) => {}
         }
         replaced |= decides && matches!(rule.action, Action::Override(_));
@@ -56,7 +60,9 @@ pub fn deciding(policy: &Policy, contact: Contact, world: &World, offered: &[Fac
         match bare(action) {
             Action::Deny => Some(Asks::Deny),
             Action::Allow => Some(Asks::Nothing),
-            Action::Demand { methods, frequency } => Some(demanded(methods, *frequency, contact, offered)),
+            Action::Demand { methods, frequency } => {
+                Some(demanded(methods, (*frequency, Unenrolled::Ask), contact, offered))
+            }
             Action::Continue | Action::Override(_) => None,
         }
     });
@@ -82,6 +88,7 @@ pub fn together(asks: &[Asks]) -> Outcome {
                 demands[position] = Demand {
                     any_of: common(&demands[position]),
                     frequency: stricter(further.frequency, demands[position].frequency),
+                    unenrolled: demands[position].unenrolled.max(further.unenrolled),
                 };
             }
             None => demands.push(further.clone()),
@@ -103,6 +110,7 @@ pub fn obeys(outcome: &Outcome, asks: &[Asks]) -> bool {
         (Asks::Deny, _) | (Asks::One(_), Outcome::Allow) => false,
         (Asks::One(asked), Outcome::Demand(demands)) => demands.iter().any(|demand| {
             demand.any_of.iter().all(|kind| asked.any_of.contains(kind))
+                && demand.unenrolled >= asked.unenrolled
                 && stricter(asked.frequency, demand.frequency) == demand.frequency
         }),
     })
@@ -120,7 +128,12 @@ fn bare(action: &Action) -> &Action {
     if let Action::Override(inner) = action { inner } else { action }
 }
 
-fn demanded(methods: &[Method], frequency: Frequency, contact: Contact, offered: &[FactorKind]) -> Asks {
+fn demanded(
+    methods: &[Method],
+    (frequency, unenrolled): (Frequency, Unenrolled),
+    contact: Contact,
+    offered: &[FactorKind],
+) -> Asks {
     let all: Vec<FactorKind> = methods
         .iter()
         .flat_map(|method| match method {
@@ -149,7 +162,7 @@ fn demanded(methods: &[Method], frequency: Frequency, contact: Contact, offered:
             any_of.push(kind);
         }
     }
-    if any_of.is_empty() { Asks::Deny } else { Asks::One(Demand { any_of, frequency }) }
+    if any_of.is_empty() { Asks::Deny } else { Asks::One(Demand { any_of, frequency, unenrolled }) }
 }
 
 /// The conditions the generator makes, and no others.

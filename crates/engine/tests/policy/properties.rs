@@ -5,13 +5,14 @@ use engine::facts::Fact;
 use engine::policy::{Contact, Demand, Frequency, Outcome, Truth, decide};
 use proptest::prelude::*;
 
-use crate::generate::{contact, numbered, offered, policy, rule, world};
+use crate::generate::{contact, numbered, offered, policy, rule, unenrolled, world};
 use crate::naive::{Asks, deciding, obeys, together};
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     let kinds = prop::sample::subsequence(FactorKind::ALL[..5].to_vec(), 1..=3);
-    let demand = (kinds, prop::sample::select(vec![Frequency::PerDevice, Frequency::PerGrant, Frequency::Always]))
-        .prop_map(|(any_of, frequency)| Outcome::Demand(vec![Demand { any_of, frequency }]));
+    let frequency = prop::sample::select(vec![Frequency::PerDevice, Frequency::PerGrant, Frequency::Always]);
+    let demand = (kinds, frequency, unenrolled())
+        .prop_map(|(any_of, frequency, unenrolled)| Outcome::Demand(vec![Demand { any_of, frequency, unenrolled }]));
     prop_oneof![1 => Just(Outcome::Deny), 1 => Just(Outcome::Allow), 4 => demand]
 }
 

@@ -1,6 +1,6 @@
 //! Demands held against proofs.
 
-use engine::policy::{Demand, Frequency, Outcome, outstanding};
+use engine::policy::{Demand, Frequency, Outcome, Unenrolled, outstanding};
 use engine::{FactorKind, Proof};
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use FactorKind::{EmailOtp, Passkey, Password, SmsOtp, Totp};
 use Frequency::{Always, PerDevice, PerGrant};
 
 fn demand(any_of: &[FactorKind], frequency: Frequency) -> Demand {
-    Demand { any_of: any_of.to_vec(), frequency }
+    Demand { any_of: any_of.to_vec(), frequency, unenrolled: Unenrolled::Ask }
 }
 
 fn proof(kind: FactorKind, this_run: bool, first: bool) -> Proof {
@@ -97,7 +97,7 @@ const KINDS: [FactorKind; 5] = [Password, EmailOtp, SmsOtp, Totp, Passkey];
 fn demands() -> impl Strategy<Value = Vec<Demand>> {
     let one =
         (prop::sample::subsequence(KINDS.to_vec(), 1..=3), prop::sample::select(vec![PerDevice, PerGrant, Always]))
-            .prop_map(|(any_of, frequency)| Outcome::Demand(vec![Demand { any_of, frequency }]));
+            .prop_map(|(any_of, frequency)| Outcome::Demand(vec![demand(&any_of, frequency)]));
     prop::collection::vec(one, 0..=3).prop_map(|all| match all.into_iter().fold(Outcome::Allow, Outcome::and) {
         Outcome::Demand(demands) => demands,
         Outcome::Allow | Outcome::Deny => Vec::new(),
@@ -132,7 +132,7 @@ proptest! {
                 continue;
             }
             expected = if any_of.is_empty() { None } else {
-                expected.map(|mut left| { left.push(Demand { any_of, frequency: demand.frequency }); left })
+                expected.map(|mut left| { left.push(Demand { any_of, ..demand.clone() }); left })
             };
         }
         prop_assert_eq!(outstanding(&demands, &proofs, &remembered, first_counts), expected);

@@ -187,7 +187,7 @@ impl Gate<'_> {
 fn passage(next: Next, expected: Expected) -> Passage {
     match next {
         Next::Ready(flow) => Passage::Through(Box::new(flow)),
-        Next::Challenge { flow, .. } => {
+        Next::Challenge { flow, .. } | Next::Enrol { flow, .. } => {
             let Expected { username, realm, known } = expected;
             Passage::Ask(SignInStep { grant: flow.id, username, realm, known, picture: None })
         }

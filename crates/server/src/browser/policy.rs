@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use engine::policy::{Action, Contact, Enforcement, Frequency, Method, Policy, Rule};
+use engine::policy::{Action, Contact, Enforcement, Frequency, Method, Policy, Rule, Unenrolled};
 use engine::{FactorKind, PolicyRef};
 use protocol::records::Client;
 
@@ -27,6 +27,7 @@ static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| {
         contact,
         conditions: Vec::new(),
         action,
+        unenrolled: Unenrolled::Ask,
     };
     let methods = vec![Method::Kind(FactorKind::Password), Method::Kind(FactorKind::Passkey)];
     Arc::new(Policy {

@@ -524,6 +524,7 @@ impl<'a> Visit<'a> {
         };
         let path = interaction.path();
         self.interaction = Some(interaction);
+            Refusal::MustEnrol => ("CSIAQ0278E", "a second factor must be enrolled first"),
         self.commit("dialogue", changes).await?;
         Ok(cookies::set(see_other(&path)?, std::mem::take(&mut self.cookies)))
     }

@@ -1,7 +1,7 @@
 //! The one table of names: what the vendor's documents and tokens call factors, methods, operators and kinds.
 
 use engine::FactorKind;
-use engine::policy::{Enforcement, Finding, LocationPart, Method, Operator};
+use engine::policy::{Enforcement, Finding, LocationPart, Method, Operator, Unenrolled};
 
 /// Marker of the current document form.
 pub const SCHEMA: &str = "urn:access:policy:5.0:schema";
@@ -87,6 +87,20 @@ pub fn method_name(method: Method) -> &'static str {
         Method::AnyPush => ANY_PUSH,
         Method::Any => ANY,
     }
+}
+
+/// What becomes of people who have none of the factors a rule demands (`enrolment`).
+pub fn unenrolled_name(unenrolled: Unenrolled) -> &'static str {
+    match unenrolled {
+        Unenrolled::Require => "required",
+        Unenrolled::Offer => "optional",
+        Unenrolled::Ask => "none",
+    }
+}
+
+/// The one with this name.
+pub fn unenrolled_from_name(name: &str) -> Option<Unenrolled> {
+    [Unenrolled::Require, Unenrolled::Offer, Unenrolled::Ask].into_iter().find(|one| unenrolled_name(*one) == name)
 }
 
 /// The name of an operator (`opCode`).

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use engine::FactorKind;
-use engine::policy::{Action, Adaptive, Condition, Contact, Enforcement, Frequency, Method, Policy, Rule};
+use engine::policy::{Action, Adaptive, Condition, Contact, Enforcement, Frequency, Method, Policy, Rule, Unenrolled};
 use serde_json::{Map, Value};
 
 use super::Problem;
-use super::names::{SCHEMA, enforcement_from_name, method_from_name};
+use super::names::{SCHEMA, enforcement_from_name, method_from_name, unenrolled_from_name};
 use super::reader::{Reader, at, quoted};
 
 /// The most rules of a policy.
@@ -150,8 +150,24 @@ impl Reader {
             conditions.extend(self.condition(&format!("{conditions_path}[{position}]"), condition, contact));
         }
         let action = self.result(&at(path, "result"), item.get("result"), contact);
+        let unenrolled = self.unenrolled(&at(path, "result"), item.get("result"), contact);
         first?;
-        Some(Rule { id, name: name?, always: always?, contact, conditions, action: action? })
+        Some(Rule { id, name: name?, always: always?, contact, conditions, action: action?, unenrolled: unenrolled? })
+    }
+
+    /// What becomes of people who have none of the factors a rule demands. Ours: the vendor's documents have no word for it.
+    fn unenrolled(&mut self, path: &str, given: Option<&Value>, contact: Contact) -> Option<Unenrolled> {
+        let path = at(path, "enrolment");
+        let Some(given) = given.and_then(|result| result.get("enrolment")).filter(|given| !given.is_null()) else {
+            return Some(Unenrolled::Ask);
+        };
+        let unenrolled = unenrolled_from_name(self.text(&path, Some(given))?);
+        if unenrolled.is_none() || contact == Contact::First {
+            let text =
+                "must be `required`, `optional` or `none`, and stands only in a rule that is no first-factor rule";
+            self.problem(&path, text);
+        }
+        unenrolled
     }
 
     fn result(&mut self, path: &str, given: Option<&Value>, contact: Contact) -> Option<Action> {

@@ -7,7 +7,7 @@ use engine::FactorKind;
 use engine::facts::{ClientType, Facts, RiskLevel};
 use engine::policy::{
     Action, Adaptive, AttributeTest, Condition, Contact, Enforcement, Finding, Frequency, LocationPart, Method,
-    NetworkTest, Operator, Outcome, Policy, Rule, ValueTest, decide,
+    NetworkTest, Operator, Outcome, Policy, Rule, Unenrolled, ValueTest, decide,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -553,7 +553,10 @@ fn any_condition() -> impl Strategy<Value = Condition> {
 fn demand() -> impl Strategy<Value = Action> + Clone {
     let methods: Vec<Method> =
         FactorKind::ALL.into_iter().map(Method::Kind).chain([Method::Any, Method::AnyPush]).collect();
-    (prop::sample::subsequence(methods, 1..=4).prop_shuffle(), one_of(&[Frequency::Always, Frequency::PerGrant, Frequency::PerDevice]))
+    (
+        prop::sample::subsequence(methods, 1..=4).prop_shuffle(),
+        one_of(&[Frequency::Always, Frequency::PerGrant, Frequency::PerDevice]),
+    )
         .prop_map(|(methods, frequency)| Action::Demand { methods, frequency })
 }
 
@@ -566,16 +569,22 @@ fn any_action() -> impl Strategy<Value = Action> {
     prop_oneof![4 => flat, 1 => Just(Action::Continue), 1 => replacing.prop_map(|inner| Action::Override(Box::new(inner)))]
 }
 
+fn unenrolled() -> impl Strategy<Value = Unenrolled> {
+    one_of(&[Unenrolled::Ask, Unenrolled::Require, Unenrolled::Offer])
+}
+
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let rule = ("[a-z ]{0,6}[a-z]", any::<bool>(), prop::collection::vec(any_condition(), 0..4), any_action())
-        .prop_map(|(name, always, conditions, action)| Rule {
-            id: String::new(),
-            name,
-            always,
-            contact: Contact::After,
-            conditions,
-            action,
-        });
+    let rule =
+        ("[a-z ]{0,6}[a-z]", any::<bool>(), prop::collection::vec(any_condition(), 0..4), any_action(), unenrolled())
+            .prop_map(|(name, always, conditions, action, unenrolled)| Rule {
+                id: String::new(),
+                name,
+                always,
+                contact: Contact::After,
+                conditions,
+                action,
+                unenrolled,
+            });
     let flat = || prop_oneof![Just(Action::Deny), Just(Action::Allow), demand()];
     let adaptive = (flat(), flat(), flat(), flat()).prop_map(|(low, medium, high, very_high)| Adaptive {
         low,

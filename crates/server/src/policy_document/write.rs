@@ -1,10 +1,10 @@
 //! Typed policy → document form. Carries what the engine knows; what only the document holds is the caller's.
 
-use engine::policy::{Action, Adaptive, Contact, Enforcement, Frequency, Method, Policy, Rule};
+use engine::policy::{Action, Adaptive, Contact, Enforcement, Frequency, Method, Policy, Rule, Unenrolled};
 use serde_json::{Value, json};
 
 use super::conditions;
-use super::names::{SCHEMA, method_name};
+use super::names::{SCHEMA, method_name, unenrolled_name};
 
 /// The document of schema 5.0 that reads back as this policy.
 pub fn write(policy: &Policy) -> Value {
@@ -32,14 +32,19 @@ pub fn write(policy: &Policy) -> Value {
 
 fn rule(rule: &Rule) -> Value {
     let (action, methods) = action(&rule.action);
-    json!({
+    let mut document = json!({
         "id": rule.id,
         "name": rule.name,
         "alwaysRun": rule.always,
         "firstFactor": rule.contact == Contact::First,
         "conditions": rule.conditions.iter().map(conditions::write).collect::<Vec<_>>(),
         "result": { "action": action, "serverSideActions": [], "authnMethods": names(methods) },
-    })
+    });
+    // Ours: only where it says something the vendor's documents have no word for.
+    if rule.unenrolled != Unenrolled::Ask {
+        document["result"]["enrolment"] = json!(unenrolled_name(rule.unenrolled));
+    }
+    document
 }
 
 fn actions(adaptive: &Adaptive) -> Value {

@@ -55,6 +55,9 @@ pub struct Resume {
     pub began: Seconds,
     /// Tokens were issued for this grant before: the outcome renews it.
     pub renews: bool,
+    /// Its door can have people enrol a factor in the middle of a sign-in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enrols: bool,
     /// What binds the outcome of an exchange of tokens (RFC 8693).
     pub exchange: Option<Exchange>,
 }

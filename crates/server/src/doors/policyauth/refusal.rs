@@ -173,9 +173,9 @@ impl Refusal {
         match failure {
             Failure::NotNow(NotNow::NotAllowed { .. } | NotNow::OtherPerson) => Self::Forbidden,
             Failure::NotNow(NotNow::NoChallenge) => Self::NoVerification,
-            Failure::NotNow(NotNow::Expired | NotNow::Closed | NotNow::WrongReceipt | NotNow::OutOfTurn) => {
-                Self::BadToken
-            }
+            Failure::NotNow(
+                NotNow::Expired | NotNow::Closed | NotNow::WrongReceipt | NotNow::MustEnrol | NotNow::OutOfTurn,
+            ) => Self::BadToken,
             Failure::Stale => Self::Overtaken,
             Failure::Wrong(cause) => Self::wrong(cause, status),
             Failure::Busy(busy) => Self::Busy(busy.retry_after),

@@ -62,6 +62,7 @@ pub async fn begin(request: &TokenRequest<'_>, known: Known<'_>) -> Result<Answe
             began: app.world.now(),
             renews: false,
             exchange,
+            enrols: false,
         },
     };
     let next = match sign_ins.begin(begin).await? {

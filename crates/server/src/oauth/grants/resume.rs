@@ -29,6 +29,7 @@ pub async fn answer(request: &TokenRequest<'_>, next: Next) -> Result<Answer, Re
             token_type: "Bearer",
             expires_in: (flow.stored.state.expires - request.app.world.now()).max(0),
         })),
+        Next::Enrol { .. } => Err(Fault::stored("a sign-in at a door that cannot enrol waits for an enrolment").into()),
         Next::Ready(flow) => redeem(request, flow).await,
         Next::Refused { refusal, reference } => Err(Refused::Denied { refusal, reference }),
     }
