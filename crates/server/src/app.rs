@@ -62,6 +62,7 @@ impl App {
     /// A change may not happen, or the database could not do it.
     pub async fn commit(&self, tenant: &TenantId, name: &'static str, changes: Vec<Change>) -> Result<(), CommitError> {
         let watch = Stopwatch::start();
+        let sends = changes.iter().any(|change| matches!(change, Change::Enqueue(_)));
         let span = tracing::trace_span!(target: SPANS, "commit", name);
         let done = self.store.commit(tenant, name, changes).instrument(span).await;
         let outcome = match &done {
@@ -70,6 +71,9 @@ impl App {
             Err(CommitError::Unavailable(_)) => Committed::Failed,
         };
         self.metrics.committed(name, outcome, watch.elapsed());
+        if sends && done.is_ok() {
+            self.delivery.wake();
+        }
         done
     }
 }

@@ -3,11 +3,13 @@
 
 mod dev;
 mod http;
+mod notice;
 mod smtp;
 mod text;
 
 pub use dev::DevOutbox;
 pub use http::{Http, HttpError};
+pub use notice::{Happened, NoticeText};
 pub use smtp::{Smtp, SmtpConfig, SmtpError};
 pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
 

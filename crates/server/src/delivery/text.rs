@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use protocol::records::{Seconds, Tenant};
 
 use super::{Channel, Outgoing};
@@ -18,16 +18,30 @@ const LONGEST_TEXT: usize = 128 * 1024;
 const LONGEST_SUBJECT: usize = 300;
 
 /// Names of the texts of messages. Those that end in `.html` are escaped as HTML.
-pub const TEXT_NAMES: [&str; 5] =
-    ["code.email.subject.txt", "code.email.txt", "code.email.html", "code.sms.txt", "code.voice.txt"];
+pub const TEXT_NAMES: [&str; 8] = [
+    "code.email.subject.txt",
+    "code.email.txt",
+    "code.email.html",
+    "code.sms.txt",
+    "code.voice.txt",
+    "notice.email.subject.txt",
+    "notice.email.txt",
+    "notice.email.html",
+];
 
-/// The built-in language.
-const BUILT_IN: [(&str, &str); 5] = [
+/// The built-in English. Texts of other languages stand under `language/name`.
+const BUILT_IN: [(&str, &str); 11] = [
     (TEXT_NAMES[0], include_str!("texts/en/code.email.subject.txt")),
     (TEXT_NAMES[1], include_str!("texts/en/code.email.txt")),
     (TEXT_NAMES[2], include_str!("texts/en/code.email.html")),
     (TEXT_NAMES[3], include_str!("texts/en/code.sms.txt")),
     (TEXT_NAMES[4], include_str!("texts/en/code.voice.txt")),
+    (TEXT_NAMES[5], include_str!("texts/en/notice.email.subject.txt")),
+    (TEXT_NAMES[6], include_str!("texts/en/notice.email.txt")),
+    (TEXT_NAMES[7], include_str!("texts/en/notice.email.html")),
+    ("de/notice.email.subject.txt", include_str!("texts/de/notice.email.subject.txt")),
+    ("de/notice.email.txt", include_str!("texts/de/notice.email.txt")),
+    ("de/notice.email.html", include_str!("texts/de/notice.email.html")),
 ];
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -107,20 +121,42 @@ impl CodeText<'_> {
             code => self.code.expose(),
             life => in_words(self.life),
         };
-        let built_in = || TEMPLATES.get_template(name).and_then(|template| template.render(&values));
-        let settings = &self.tenant.settings;
-        let own = settings.texts.get(&settings.language).and_then(|texts| texts.get(name));
-        let text = match own {
-            None => built_in(),
-            Some(source) => empty().render_named_str(name, source, &values).or_else(|error| {
-                // A slip in a tenant's own text must not stop its people from signing in.
-                tracing::error!(tenant = %self.tenant.id, name, reason = %reason(&error), "a text cannot be rendered");
-                built_in()
-            }),
-        };
-        let text = text.map_err(|error| TextError::Template { name: name.to_owned(), reason: reason(&error) })?;
-        if text.len() > LONGEST_TEXT { Err(TextError::TooLong(name.to_owned())) } else { Ok(text) }
+        render(self.tenant, &self.tenant.settings.language, name, &values)
     }
+}
+
+/// The language a text of this family is written in: what the person asked for, then the tenant's, as far as there are texts.
+pub(super) fn language_of(tenant: &Tenant, locale: Option<&str>, family: &str) -> String {
+    let settings = &tenant.settings;
+    let wishes = locale.into_iter().chain([settings.language.as_str()]).map(|wish| wish.replace('_', "-"));
+    let there = |tag: &str| {
+        let own = settings.texts.get(tag).is_some_and(|texts| texts.keys().any(|name| name.starts_with(family)));
+        let built_in = tag == "en" || BUILT_IN.iter().any(|(name, _)| name.starts_with(&format!("{tag}/{family}")));
+        own || built_in
+    };
+    let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    let fits = |wish: String| [wish.clone(), primary(&wish)].into_iter().find(|tag| there(tag));
+    wishes.into_iter().find_map(fits).unwrap_or_else(|| "en".to_owned())
+}
+
+/// A text in this language: the tenant's own, or the built-in one.
+pub(super) fn render(tenant: &Tenant, language: &str, name: &str, values: &Value) -> Result<String, TextError> {
+    let translated = format!("{}/{name}", language.split('-').next().unwrap_or_default());
+    let built_in = || {
+        let template = TEMPLATES.get_template(&translated).or_else(|_| TEMPLATES.get_template(name));
+        template.and_then(|template| template.render(values))
+    };
+    let own = tenant.settings.texts.get(language).and_then(|texts| texts.get(name));
+    let text = match own {
+        None => built_in(),
+        Some(source) => empty().render_named_str(name, source, values).or_else(|error| {
+            // A slip in a tenant's own text must not stop its people from signing in.
+            tracing::error!(tenant = %tenant.id, name, reason = %reason(&error), "a text cannot be rendered");
+            built_in()
+        }),
+    };
+    let text = text.map_err(|error| TextError::Template { name: name.to_owned(), reason: reason(&error) })?;
+    if text.len() > LONGEST_TEXT { Err(TextError::TooLong(name.to_owned())) } else { Ok(text) }
 }
 
 /// Whether a tenant's own text can be used: well formed, and made of nothing but what there is.
@@ -134,7 +170,14 @@ pub fn check_text(name: &str, source: &str) -> Result<(), TextError> {
     if source.len() > LONGEST_TEMPLATE {
         return Err(TextError::TooLong(name.to_owned()));
     }
-    let sample = context! { service => "Example", correlation => "4821", code => "730164", life => in_words(300) };
+    let sample = if name.starts_with("notice.") {
+        context! {
+            service => "Example", account => "scott", what => "Your password was changed", factor => "Password",
+            detail => "", at => "2026-05-01 04:00 UTC", link => "https://login.example.test/account",
+        }
+    } else {
+        context! { service => "Example", correlation => "4821", code => "730164", life => in_words(300) }
+    };
     let made = empty()
         .render_named_str(name, source, sample)
         .map_err(|error| TextError::Template { name: name.to_owned(), reason: reason(&error) })?;
@@ -180,7 +223,7 @@ fn in_words(life: Seconds) -> String {
 }
 
 /// A header is one line: whatever a template or a tenant's name brings along becomes blanks.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.chars().take(LONGEST_SUBJECT).collect()
 }

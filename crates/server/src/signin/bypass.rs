@@ -7,6 +7,8 @@ use store::{Change, CommitError, Item};
 use super::SignIns;
 use super::enrol::NotEnrolled;
 use super::factors::{Cause, Judgement, Unusable};
+use super::notice::Notice;
+use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::tokens;
@@ -62,6 +64,7 @@ impl SignIns<'_> {
             }));
             codes.push(Secret::from(code));
         }
+        changes.extend(self.tell(user, Notice::of(Happened::RecoveryCodes)).await?);
         match self.app.commit(&self.tenant.tenant.id, "bypass codes", changes).await {
             Ok(()) => Ok(codes),
             Err(CommitError::Refused { .. }) => Err(NotEnrolled::Stale),

@@ -13,6 +13,8 @@ use super::SignIns;
 use super::enrol::NotEnrolled;
 use super::factors::push::{self, ALGORITHMS};
 use super::factors::{Cause, Unusable};
+use super::notice::Notice;
+use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::tokens;
 
@@ -379,6 +381,9 @@ impl SignIns<'_> {
             changes.push(Change::PutEnrolment(enrolment.clone()));
             made.push(enrolment);
         }
+        if let (true, Some(first)) = (before.is_empty(), made.first()) {
+            changes.extend(self.tell(&device.user, Notice::about(Happened::PhoneAdded, first)).await?);
+        }
         self.keep_device(changes).await?;
         Ok(made)
     }
@@ -394,8 +399,12 @@ impl SignIns<'_> {
     /// # Errors
     /// The store failed, or it changed meanwhile.
     pub async fn remove_device(self, device: &Device) -> Result<(), NotEnrolled> {
-        let mut changes: Vec<Change> =
-            self.keys_of(device).await?.into_iter().map(|one| Change::RemoveEnrolment(one.id)).collect();
+        let keys = self.keys_of(device).await?;
+        let mut changes = match keys.first() {
+            Some(first) => self.tell(&device.user, Notice::about(Happened::PhoneRemoved, first)).await?,
+            None => Vec::new(),
+        };
+        changes.extend(keys.into_iter().map(|one| Change::RemoveEnrolment(one.id)));
         changes.push(Change::DropItemsLinked { kind: TOKEN, link: device.id.clone() });
         changes.push(Change::TakeItem { kind: DEVICE, name: device.id.clone(), version: None });
         self.keep_device(changes).await

@@ -9,6 +9,8 @@ use store::{Challenge, Change, CommitError};
 use super::SignIns;
 use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable};
+use super::notice::Notice;
+use crate::delivery::Happened;
 use crate::fault::Fault;
 
 /// Enrolments of one kind a person may have.
@@ -58,17 +60,25 @@ pub struct Edit<'a> {
 }
 
 /// Whether a session in which these kinds were proved may add a factor for its person: the first one freely, a further one
-/// only after one of those enrolled was proved. A stolen password must not enrol its way past the second factor.
+/// only after one of those enrolled was proved, or a bypass code. A stolen password must not enrol its way past the second factor.
 pub fn may_add(proved: &[FactorKind], enrolled: &[Enrolment]) -> bool {
     let mut usable = enrolled.iter().filter(|one| one.enabled && one.validated).peekable();
-    usable.peek().is_none() || usable.any(|one| proved.iter().any(|kind| kind.as_str() == one.kind))
+    // A code that was handed out for when the others are not at hand stands in for them.
+    usable.peek().is_none()
+        || proved.contains(&FactorKind::BypassCode)
+        || usable.any(|one| proved.iter().any(|kind| kind.as_str() == one.kind))
 }
 
-/// Whether a session in which these kinds were proved may change or remove a factor: only one no stronger than what it proved.
+/// Whether a session in which these kinds were proved may change or remove a factor: only one no stronger than what it proved, or any
+/// after a bypass code.
 pub fn may_change(proved: &[FactorKind], enrolment: &Enrolment) -> bool {
     let Some(kind) = FactorKind::parse(&enrolment.kind) else { return false };
     // One that was never proved protects nothing yet.
     if !enrolment.validated {
+        return true;
+    }
+    // Who lost a factor removes it by a code that was handed out for this.
+    if proved.contains(&FactorKind::BypassCode) {
         return true;
     }
     proved.iter().any(|one| one.strength() >= kind.strength() && (*one != FactorKind::Password || kind == *one))
@@ -191,6 +201,7 @@ impl SignIns<'_> {
         })?;
         let mut changes: Vec<Change> = before.into_iter().map(|one| Change::RemoveEnrolment(one.id)).collect();
         changes.push(Change::PutEnrolment(made.clone()));
+        changes.extend(self.tell(&made.user, Notice::about(Happened::Added, &made)).await?);
         self.store_enrolment(changes, NotEnrolled::Stale).await?;
         Ok(made)
     }
@@ -200,6 +211,7 @@ impl SignIns<'_> {
     /// # Errors
     /// The input cannot be used, or somebody changed it meanwhile; see [`NotEnrolled`].
     pub async fn change_enrolment(self, mut enrolment: Enrolment, edit: Edit<'_>) -> Result<Enrolment, NotEnrolled> {
+        let before = enrolment.clone();
         if let Some(to) = edit.address
             && factors::otp::address(&enrolment).is_some_and(|old| old != to)
         {
@@ -220,7 +232,13 @@ impl SignIns<'_> {
         }
         enrolment.enabled = edit.enabled.unwrap_or(enrolment.enabled);
         enrolment.updated = self.app.world.now();
-        self.store_enrolment(vec![Change::PutEnrolment(enrolment.clone())], NotEnrolled::Stale).await?;
+        let mut changes = vec![Change::PutEnrolment(enrolment.clone())];
+        // Its name alone is nothing to be told of.
+        if before.validated && (before.validated, before.enabled) != (enrolment.validated, enrolment.enabled) {
+            let notice = Notice::about(Happened::Changed, &enrolment).instead_of(&before);
+            changes.extend(self.tell(&enrolment.user, notice).await?);
+        }
+        self.store_enrolment(changes, NotEnrolled::Stale).await?;
         Ok(enrolment)
     }
 
@@ -229,7 +247,12 @@ impl SignIns<'_> {
     /// # Errors
     /// It is gone already, or the store failed.
     pub async fn remove_enrolment(self, id: EnrolmentId) -> Result<(), NotEnrolled> {
-        self.store_enrolment(vec![Change::RemoveEnrolment(id)], NotEnrolled::Stale).await
+        let mut changes = Vec::new();
+        if let Some(gone) = self.enrolment(&id).await?.filter(|one| one.validated) {
+            changes.extend(self.tell(&gone.user, Notice::about(Happened::Removed, &gone)).await?);
+        }
+        changes.push(Change::RemoveEnrolment(id));
+        self.store_enrolment(changes, NotEnrolled::Stale).await
     }
 
     /// Begins the registration of a credential: options for the browser.
@@ -286,6 +309,8 @@ impl SignIns<'_> {
                         enrolment.enabled = enabled;
                     }
                 }
+                let notice = Notice::about(Happened::Added, &registered.enrolment);
+                registered.changes.extend(self.tell(&registered.enrolment.user, notice).await?);
                 self.store_enrolment(registered.changes, NotEnrolled::NotAccepted(Cause::Replayed)).await?;
                 Ok(registered.enrolment)
             }
@@ -341,5 +366,7 @@ mod tests {
         assert!(!may_change(&[FactorKind::Password], &mail), "a password is no second factor");
         assert!(may_change(&[FactorKind::Password, FactorKind::Totp], &mail));
         assert!(may_change(&[FactorKind::Password], &enrolled(FactorKind::EmailOtp, false)));
+        assert!(may_change(&[FactorKind::Password, FactorKind::BypassCode], &passkey), "who lost it says so by a code");
+        assert!(may_add(&[FactorKind::Password, FactorKind::BypassCode], &[passkey]));
     }
 }

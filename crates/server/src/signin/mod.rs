@@ -10,6 +10,7 @@ pub mod devices;
 pub mod driver;
 pub mod enrol;
 pub mod factors;
+mod notice;
 pub mod passwords;
 pub mod preferred;
 pub mod records;

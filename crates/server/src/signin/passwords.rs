@@ -13,7 +13,9 @@ use protocol::records::{Seconds, SourceId, User, UserId};
 use store::{Change, CommitError};
 
 use super::factors::{Cause, Judgement};
+use super::notice::Notice;
 use super::{Failure, SignIns, Submission};
+use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::hashing::HashError;
 use crate::secret::Secret;
@@ -118,7 +120,9 @@ impl SignIns<'_> {
         let (hash, at) = (self.hashed(to).await?, self.app.world.now());
         let record = remembered.changed(Some(from.clone()), at, false, self.tenant.tenant.settings.password.history)?;
         let [devices, stays] = super::trust::end_all(&user.id);
-        let changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record, devices, stays];
+        let notice = self.tell(&user.id, Notice::of(Happened::PasswordChanged)).await?;
+        let mut changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record, devices, stays];
+        changes.extend(notice);
         Ok(self.keep_password(changes).await?)
     }
 
@@ -139,7 +143,10 @@ impl SignIns<'_> {
         // `not_before` counts in whole seconds; the grants die exactly.
         let grants = Change::RevokeGrantsOf(user.id.clone());
         let [devices, stays] = super::trust::end_all(&user.id);
-        Ok(self.keep_password(vec![Change::PutUser(user), grants, record, devices, stays]).await?)
+        let notice = self.tell(&user.id, Notice::of(Happened::PasswordChanged)).await?;
+        let mut changes = vec![Change::PutUser(user), grants, record, devices, stays];
+        changes.extend(notice);
+        Ok(self.keep_password(changes).await?)
     }
 
     /// A password that whoever keeps the directory gives to a person: judged and hashed, and what is to be written beside it in

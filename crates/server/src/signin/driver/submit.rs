@@ -5,10 +5,12 @@ use protocol::records::{ChallengeId, Enrolment, EnrolmentId, RelyingParty, Sourc
 use store::{Challenge, Change, CommitError};
 
 use super::{Failure, Flow, SignIns, counter_key};
+use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::signin::factors::questions::Answers;
 use crate::signin::factors::{self, Cause, Judgement};
+use crate::signin::notice::Notice;
 use crate::tokens;
 
 /// Seconds within which the tries of one place are counted together.
@@ -281,6 +283,8 @@ impl SignIns<'_> {
             &submission,
             Submission::Code { challenge, .. } if challenge.user.is_none() && challenge.sign_in.is_none()
         );
+        // An enrolment that this answer proves for the first time.
+        let mut proves = None;
         let mut judgement = match submission {
             Submission::Password { password, .. } => {
                 factors::password::judge(&self.app.hashing, user, password, now).await.map_err(Failure::Busy)?
@@ -291,6 +295,7 @@ impl SignIns<'_> {
                     None => None,
                 };
                 let judgement = factors::otp::judge(&self.app.master, &challenge, &code, now);
+                proves = enrolment.clone().flatten().filter(|one| !one.validated);
                 match enrolment {
                     Some(enrolment) => factors::otp::of_enrolment(judgement, &challenge, enrolment, now),
                     None => judgement,
@@ -316,6 +321,7 @@ impl SignIns<'_> {
             }
             Submission::Totp { enrolment, code } => {
                 let settings = &self.tenant.tenant.settings.totp;
+                proves = enrolment.clone().filter(|one| !one.validated);
                 match &enrolment {
                     Some(enrolment) if enrolment.enabled => {
                         factors::totp::judge(&self.app.master, enrolment, settings, &code, now)
@@ -338,6 +344,11 @@ impl SignIns<'_> {
         if judgement.passed && !of_nobody && !user.is_some_and(|user| user.active) {
             judgement.passed = false;
             judgement.cause = Cause::Inactive;
+        }
+        if let Some(enrolment) = proves.filter(|_| judgement.passed) {
+            // From now on it is one of the person's factors.
+            let notice = Notice::about(Happened::Added, &enrolment);
+            judgement.changes.extend(self.tell(&enrolment.user, notice).await?);
         }
         Ok(judgement)
     }
