@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod client;
 mod grant;
+mod carried;
 mod oracle;
 mod people;
 mod self_service;
@@ -13,6 +14,7 @@ mod tenant;
 
 pub use client::*;
 pub use grant::*;
+pub use carried::Carried;
 pub use oracle::*;
 pub use people::*;
 pub use self_service::*;

@@ -1,7 +1,5 @@
 //! What was given: grants, and the tokens of a grant.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -48,28 +46,40 @@ pub struct GrantDetail {
     /// The `grant_type` of the request that produced the newest tokens.
     pub grant_type: String,
     /// Names of the factors proved, as the dialect spells them, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// Proofs in the engine's stored form, for later re-evaluation.
-    pub proofs: serde_json::Value,
+    #[serde(skip_serializing_if = "Carried::is_empty")]
+    pub proofs: Carried,
     /// When the person last actively authenticated.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<Seconds>,
     /// The policy in force, for `acr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<i64>,
     /// Audiences asked for (RFC 8707).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resource: Vec<String>,
     /// `authorization_details` as given (RFC 9396).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<serde_json::Value>,
     /// The `sessionId` of the context.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// The session's `sid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// The `nonce` of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    /// The claims of the person as they were when the grant was made: a refresh does not read them anew.
-    pub claims: BTreeMap<String, serde_json::Value>,
+    /// The claims of the person (a map of JSON values) as they were when the grant was made: a refresh does not read them anew.
+    #[serde(skip_serializing_if = "Carried::is_empty")]
+    pub claims: Carried,
     /// The `claims` parameter of the request as given (OpenID Connect Core §5.5).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub claims_request: Option<serde_json::Value>,
     /// The `acr` that was met, where the request asked for one; the policy's own where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
     /// Who acts for the person, the one acting now first (`act`, RFC 8693 §4.1); none where the person acts.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,8 @@ use protocol::jwe::{self, ContentEnc, KeyAlg};
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Client, GrantDetail, Seconds, UserId};
 
+use super::oracle;
+use super::person;
 use super::refused::Refused;
 use super::subject::subject;
 use crate::app::App;
@@ -45,6 +47,9 @@ pub struct IdTokenOf<'a> {
 /// No key signs, or the client's encryption key cannot be had.
 pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
     let IdTokenOf { app, tenant, client, detail, .. } = of;
+    if oracle::is_of(tenant, detail) {
+        return oracle::asked::id_token(of).await;
+    }
     let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);
     let acr = acr_of(detail);
     let sub = subject(&app.master, &tenant.tenant.id, client, of.user);
@@ -54,7 +59,7 @@ pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
         dialect: claims::Dialect::of(detail),
         asked: claims::asked_for(detail.claims_request.as_ref(), "id_token"),
     };
-    let mut person = claims::select(&detail.claims, client, &wanted);
+    let mut person = claims::select(&person::kept(detail)?, client, &wanted);
     if client.pairwise {
         claims::hide_subject(&mut person, &sub);
     }

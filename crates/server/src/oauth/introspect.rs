@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 use super::client;
 use super::id_token::acr_of;
+use super::oracle;
+use super::person;
 use super::refresh;
 use super::refused::Refused;
 use super::subject::subject as subject_of;
@@ -97,8 +99,21 @@ pub async fn access(app: &App, call: &Call, token: &str) -> Result<Option<(Token
 
 /// A JWT access token we signed, not revoked, as the row it would have had.
 async fn jwt(app: &App, call: &Call, token: &str, now: Seconds) -> Result<Option<Token>, Refused> {
-    let Some(claims) = call.tenant.keys.verify(token, Typ::AccessToken, now) else { return Ok(None) };
-    let Some(row) = row_of(&claims) else { return Ok(None) };
+    let keys = &call.tenant.keys;
+    let (claims, row) = match keys.verify(token, Typ::AccessToken, now) {
+        Some(claims) => {
+            let row = row_of(&claims);
+            (claims, row)
+        }
+        None => match keys.verify(token, Typ::OracleAccess, now) {
+            Some(claims) => {
+                let row = oracle::claims::row_of(&claims);
+                (claims, row)
+            }
+            None => return Ok(None),
+        },
+    };
+    let Some(row) = row else { return Ok(None) };
     let jti = claims.get("jti").and_then(Value::as_str).unwrap_or_default();
     let dead = app.store.jwt_revoked(&call.tenant.tenant.id, jti, &row.grant, row.issued).await?;
     if dead {
@@ -161,6 +176,9 @@ async fn refresh_token(app: &App, call: &Call, token: &str) -> Result<Option<Gra
 
 /// What the dialect says of an access token (vendor page §4.11).
 async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User>) -> Result<Response, Refused> {
+    if call.is_oracle() {
+        return Ok(oracle::asked::introspected(row, user, "Bearer"));
+    }
     let grant = match user {
         Some(_) => app.store.grant(&call.tenant.tenant.id, &row.grant).await?,
         None => None,
@@ -170,7 +188,10 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
     let client = call.tenant.clients.get(&row.client);
     let entitlements: Vec<&str> =
         client.map(|client| client.entitlements.iter().map(String::as_str).collect()).unwrap_or_default();
-    let mut person = detail.map(|detail| claims::select_introspected(&detail.claims)).unwrap_or_default();
+    let mut person = match detail {
+        Some(detail) => claims::select_introspected(&person::kept(detail)?),
+        None => Map::new(),
+    };
     if let Some(act) = detail.and_then(|detail| detail.act.clone()) {
         person.insert("act".to_owned(), act);
     }
@@ -208,6 +229,9 @@ async fn describe_access(app: &App, call: &Call, row: &Token, user: Option<&User
 }
 
 fn describe_refresh(app: &App, call: &Call, grant: &Grant) -> Response {
+    if call.is_oracle() {
+        return oracle::asked::introspected_refresh(grant);
+    }
     reply::json(
         StatusCode::OK,
         &Introspection {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use protocol::claims;
 use protocol::oauth_error::Rejection;
-use protocol::records::{Client, SourceKind, User, UserId};
+use protocol::records::{Carried, Client, GrantDetail, SourceKind, User, UserId};
 use serde_json::Value;
 
 use super::refused::Refused;
 use crate::app::App;
 use crate::call::Call;
 use crate::directory::TenantView;
+use crate::fault::Fault;
 
 /// The person of this id in the tenant called.
 ///
@@ -31,7 +32,51 @@ pub async fn usable(app: &App, call: &Call, client: &Client, id: &UserId) -> Res
 }
 
 /// The claims of a person as they are now. A grant keeps them: a refresh does not read them anew (vendor page §4.7).
-pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -> BTreeMap<String, Value> {
+///
+/// # Errors
+/// They cannot be written.
+pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -> Result<Carried, Fault> {
+    carry(&described(tenant, host, client, user))
+}
+
+/// The claims that a grant keeps.
+///
+/// # Errors
+/// What is stored cannot be read.
+pub fn kept(detail: &GrantDetail) -> Result<BTreeMap<String, Value>, Fault> {
+    detail.claims.read().map_err(|error| Fault::internal("the claims of a grant", error))
+}
+
+/// The claims of a grant brought up to date at a refresh: they stay as they were, but for those the client wants read anew.
+///
+/// # Errors
+/// What is stored cannot be read, or the new ones cannot be written.
+pub fn refresh(
+    tenant: &TenantView,
+    host: &str,
+    client: &Client,
+    user: &User,
+    detail: &GrantDetail,
+) -> Result<Option<Carried>, Fault> {
+    if client.refresh_claims.is_empty() {
+        return Ok(None);
+    }
+    let mut kept = kept(detail)?;
+    let now = described(tenant, host, client, user);
+    for name in &client.refresh_claims {
+        match now.get(name) {
+            Some(value) => kept.insert(name.clone(), value.clone()),
+            None => kept.remove(name),
+        };
+    }
+    carry(&kept).map(Some)
+}
+
+fn carry(claims: &BTreeMap<String, Value>) -> Result<Carried, Fault> {
+    Carried::of(claims).map_err(|error| Fault::internal("claims", error))
+}
+
+fn described(tenant: &TenantView, host: &str, client: &Client, user: &User) -> BTreeMap<String, Value> {
     let source = tenant.sources.iter().find(|source| source.id == user.source);
     let groups: Vec<String> =
         user.groups.iter().filter_map(|id| tenant.groups.get(id)).map(|group| group.name.clone()).collect();
@@ -42,18 +87,4 @@ pub fn snapshot(tenant: &TenantView, host: &str, client: &Client, user: &User) -
         groups: &groups,
     };
     claims::describe(user, &around, client)
-}
-
-/// Brings the claims of a grant up to date at a refresh: they stay as they were, but for those the client wants read anew.
-pub fn refresh(tenant: &TenantView, host: &str, client: &Client, user: &User, kept: &mut BTreeMap<String, Value>) {
-    if client.refresh_claims.is_empty() {
-        return;
-    }
-    let now = snapshot(tenant, host, client, user);
-    for name in &client.refresh_claims {
-        match now.get(name) {
-            Some(value) => kept.insert(name.clone(), value.clone()),
-            None => kept.remove(name),
-        };
-    }
 }

@@ -62,7 +62,7 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
         Some(grant) => grant.detail,
         // A grant is kept as long as its tokens; without one there is only the person as they are now.
         None => GrantDetail {
-            claims: person::snapshot(&call.tenant, call.host(), client, &user),
+            claims: person::snapshot(&call.tenant, call.host(), client, &user)?,
             base: call.base.clone(),
             issuer: row.detail.issuer.clone(),
             ..GrantDetail::default()
@@ -75,7 +75,7 @@ async fn run(app: &App, call: &Call) -> Result<Response, Refused> {
         asked: claims::asked_for(detail.claims_request.as_ref(), "userinfo"),
     };
     let sub = subject(&app.master, &call.tenant.tenant.id, client, &user.id);
-    let claims = claims::userinfo(&sub, &detail.claims, client, &wanted);
+    let claims = claims::userinfo(&sub, &person::kept(&detail)?, client, &wanted);
     answer(app, call, client, claims, &row.detail.issuer).await
 }
 
@@ -112,13 +112,14 @@ async fn answer(
 }
 
 /// No token at all: the challenge names no error (RFC 6750 §3.1).
-fn challenge_only() -> Response {
+pub(super) fn challenge_only() -> Response {
     let mut response = reply::empty(StatusCode::UNAUTHORIZED);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
-fn refuse(status: StatusCode, code: OAuthCode, text: &'static str) -> Response {
+/// A token that does not do (RFC 6750 §3).
+pub(super) fn refuse(status: StatusCode, code: OAuthCode, text: &'static str) -> Response {
     let mut response = reply::oauth(status, code, text);
     let challenge = format!("Bearer error=\"{}\", error_description=\"{text}\"", code.as_str());
     if let Ok(value) = HeaderValue::from_str(&challenge) {

@@ -109,7 +109,7 @@ impl SignIns<'_> {
     /// The store failed.
     pub async fn proved_in(self, grant: &GrantId) -> Result<Vec<FactorKind>, Fault> {
         let Some(grant) = self.app.store.grant(&self.tenant.tenant.id, grant).await? else { return Ok(Vec::new()) };
-        let proofs: Vec<engine::Proof> = serde_json::from_value(grant.detail.proofs).unwrap_or_default();
+        let proofs: Vec<engine::Proof> = grant.detail.proofs.read().unwrap_or_default();
         Ok(proofs.into_iter().map(|proof| proof.kind).collect())
     }
 

@@ -7,7 +7,7 @@ use protocol::authorize::{AccessToken, Issued};
 use protocol::claims::{Dialect, Place};
 use protocol::form::Form;
 use protocol::logout;
-use protocol::records::{Grant, GrantDetail, User};
+use protocol::records::{Carried, Grant, GrantDetail, User};
 use store::Change;
 
 use super::super::codes::{self, Authorized};
@@ -71,7 +71,7 @@ impl Visit<'_> {
             original_grant_type: kind.to_owned(),
             grant_type: kind.to_owned(),
             amr: amr(&outcome.proofs),
-            proofs: serde_json::to_value(&outcome.proofs).map_err(|error| Fault::internal("proofs", error))?,
+            proofs: Carried::of(&outcome.proofs).map_err(|error| Fault::internal("proofs", error))?,
             auth_time: Some(outcome.auth_time),
             policy: outcome.policy,
             resource: request.resource.clone(),
@@ -85,9 +85,9 @@ impl Visit<'_> {
             },
             acr: self.acr(outcome)?,
             claims: if request.response_type.has_tokens() {
-                person::snapshot(&self.call.tenant, self.host(), &self.client, user)
+                person::snapshot(&self.call.tenant, self.host(), &self.client, user)?
             } else {
-                std::collections::BTreeMap::new()
+                Carried::default()
             },
             base: self.call.base.clone(),
             issuer: self.issuer.clone(),

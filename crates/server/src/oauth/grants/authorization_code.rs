@@ -2,7 +2,7 @@
 
 use protocol::oauth_error::Rejection;
 use protocol::pkce;
-use protocol::records::{GrantDetail, GrantId, User};
+use protocol::records::{ClientAuthMethod, GrantDetail, GrantId, User};
 use protocol::scope::OFFLINE_ACCESS;
 use store::{Change, CommitError};
 
@@ -27,7 +27,11 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         tracing::warn!(grant = %authorized.grant, client = %client.id, "code presented by another client");
         return Err(unusable());
     }
-    if form.one("redirect_uri")? != authorized.redirect_uri.as_deref() {
+    // Oracle's clients leave it out (Oracle page §4.3); one that is confidential or proves its code by PKCE is bound to it either way.
+    let redirect_uri = form.one("redirect_uri")?;
+    let bound = authorized.challenge.is_some() || client.auth_method != ClientAuthMethod::None;
+    let left_out = call.is_oracle() && redirect_uri.is_none() && bound;
+    if !left_out && redirect_uri != authorized.redirect_uri.as_deref() {
         return Err(Rejection::invalid_grant("`redirect_uri` is not that of the authorization request").into());
     }
     pkce::check_verifier(authorized.challenge.as_ref(), form.one("code_verifier")?)?;
@@ -76,7 +80,7 @@ async fn redeem(
     let detail = GrantDetail {
         original_grant_type: "authorization_code".to_owned(),
         grant_type: "authorization_code".to_owned(),
-        claims: person::snapshot(&call.tenant, call.host(), client, user),
+        claims: person::snapshot(&call.tenant, call.host(), client, user)?,
         ..detail
     };
     let scope = detail.scope.clone();

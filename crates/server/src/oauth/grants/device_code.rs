@@ -2,7 +2,7 @@
 //! decided.
 
 use protocol::oauth_error::{OAuthCode, Rejection};
-use protocol::records::{GrantDetail, Seconds};
+use protocol::records::{Carried, GrantDetail, Seconds};
 use store::{Change, CommitError, Item};
 
 use super::super::device::{self, Approval, Decision, Kept};
@@ -93,12 +93,12 @@ async fn redeem(request: &TokenRequest<'_>, item: Item, mut kept: Kept, by: Appr
         original_grant_type: super::Grant::DeviceCode.name().to_owned(),
         grant_type: super::Grant::DeviceCode.name().to_owned(),
         amr: resume::amr(&by.proofs),
-        proofs: serde_json::to_value(&by.proofs).map_err(|error| Fault::internal("proofs", error))?,
+        proofs: Carried::of(&by.proofs).map_err(|error| Fault::internal("proofs", error))?,
         auth_time: by.auth_time,
         policy: by.policy,
         acr: by.acr,
         resource: kept.resource.clone(),
-        claims: person::snapshot(&call.tenant, call.host(), client, &user),
+        claims: person::snapshot(&call.tenant, call.host(), client, &user)?,
         base: kept.base.clone(),
         issuer: kept.issuer.clone(),
         seed: app.world.token(22),

@@ -199,7 +199,7 @@ async fn foreign(request: &TokenRequest<'_>, token: &str) -> Result<Option<Beare
 
 /// What was proved for a grant, as an earlier run counts.
 fn proofs(grant: &Grant) -> Vec<Proof> {
-    let all: Vec<Proof> = serde_json::from_value(grant.detail.proofs.clone()).unwrap_or_default();
+    let all: Vec<Proof> = grant.detail.proofs.read().unwrap_or_default();
     all.into_iter().map(|proof| Proof { this_run: false, ..proof }).collect()
 }
 

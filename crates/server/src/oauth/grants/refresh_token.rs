@@ -80,7 +80,9 @@ async fn still_good(request: &TokenRequest<'_>, grant: &Grant) -> Result<(User, 
     if user.not_before.max(client.not_before) > grant.created || !resume::entitled(client, &user) {
         return Err(unusable());
     }
-    let scope = scope::narrow(&grant.detail.scope, form.one("scope")?)?;
+    // Clients of Oracle's dialect repeat what made the token a lasting one, and mean all of it (Oracle page §4.3).
+    let asked = form.one("scope")?.filter(|asked| !(call.is_oracle() && asked.trim() == scope::OFFLINE_ACCESS));
+    let scope = scope::narrow(&grant.detail.scope, asked)?;
     let within = if grant.detail.resource.is_empty() { &client.audiences } else { &grant.detail.resource };
     if form.many("resource").chain(form.many("audience")).any(|asked| !within.iter().any(|one| one == asked)) {
         let code = protocol::oauth_error::OAuthCode::InvalidTarget;
@@ -98,8 +100,8 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
     if applies && let Some(policy) = applied::native(&call.tenant, client)? {
         let sign_ins = SignIns { app, tenant: &call.tenant };
         let stage = context.as_ref().and_then(|context| context.stage.as_deref());
-        let proofs: Vec<Proof> = serde_json::from_value(grant.detail.proofs.clone())
-            .map_err(|error| Fault::internal("the proofs of a grant", error))?;
+        let proofs: Vec<Proof> =
+            grant.detail.proofs.read().map_err(|error| Fault::internal("the proofs of a grant", error))?;
         let mut facts = gather(&call.tenant, client, context.as_ref(), call.peer, Some(&user), &app.geo);
         let second = proofs.iter().filter(|proof| !proof.first).map(|proof| proof.at).max();
         facts.second_factor_age = engine::facts::Fact::Known(second.map(|at| now - at));
@@ -146,7 +148,9 @@ async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Resul
 fn successor(request: &TokenRequest<'_>, mut next: Grant, user: &User, now: Seconds) -> Result<Grant, Refused> {
     let TokenRequest { app, call, client, .. } = request;
     next.detail.grant_type = resume::grant_type(request);
-    person::refresh(&call.tenant, call.host(), client, user, &mut next.detail.claims);
+    if let Some(claims) = person::refresh(&call.tenant, call.host(), client, user, &next.detail)? {
+        next.detail.claims = claims;
+    }
     if !client.renew_refresh_token {
         return Ok(next);
     }

@@ -2,16 +2,19 @@
 
 use engine::Proof;
 use protocol::form::Form;
+use protocol::idcs::{self, roles::Holder};
 use protocol::oauth_error::{OAuthCode, Rejection};
-use protocol::records::{AccessTokenFormat, Client, Grant, GrantDetail, GrantId, User, UserId};
+use protocol::records::{AccessTokenFormat, Carried, Client, Grant, GrantDetail, GrantId, User, UserId};
 use protocol::scope;
 use store::Change;
 
 use super::super::issue;
+use super::super::oracle;
 use super::super::person;
 use super::super::refresh;
 use super::super::refused::Refused;
 use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
+use crate::browser::session;
 use crate::fault::Fault;
 use crate::policy_document::{allowed_factors, factor_name};
 use crate::signin::stored::Wanted;
@@ -52,24 +55,26 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
     }
     let scope = scope_now(request, &resume.scope)?;
     let state = &flow.stored.state;
+    let outlives = scope.iter().any(|one| one == scope::OFFLINE_ACCESS);
+    let of_session = resume.session.as_ref().filter(|_| !outlives);
     let detail = GrantDetail {
         scope: if let Some(grant) = &earlier { grant.detail.scope.clone() } else { scope.clone() },
         original_grant_type: resume.grant_type.clone(),
         grant_type: grant_type(request),
         amr: amr(&state.proofs),
-        proofs: serde_json::to_value(&state.proofs).map_err(|error| Fault::internal("proofs", error))?,
+        proofs: Carried::of(&state.proofs).map_err(|error| Fault::internal("proofs", error))?,
         auth_time: state.proofs.iter().map(|proof| proof.at).max(),
         policy: state.policy.map(|policy| policy.id),
         resource: resume.resource.clone(),
         authorization_details: authorization_details(request.form)?.or_else(|| resume.authorization_details.clone()),
         session_id: resume.context.as_ref().and_then(|context| context.session_id.clone()),
-        sid: Some(app.world.uuid()),
+        sid: resume.session.as_ref().map(|of| of.id.clone()).or_else(|| Some(app.world.uuid())),
         nonce: None,
         claims_request: None,
         acr: None,
         act: resume.exchange.as_ref().and_then(|exchange| exchange.act.clone()),
-        not_after: resume.exchange.as_ref().map(|exchange| exchange.not_after),
-        claims: person::snapshot(&call.tenant, call.host(), client, &user),
+        not_after: resume.exchange.as_ref().map(|exchange| exchange.not_after).or(of_session.map(|of| of.ends)),
+        claims: person::snapshot(&call.tenant, call.host(), client, &user)?,
         base: call.base.clone(),
         issuer: resume.issuer.clone(),
         seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
@@ -77,7 +82,9 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
     };
     let grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
     let wanted = resume.exchange.as_ref().map(|exchange| exchange.wanted);
-    let changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    let hung = of_session.map(|of| session::hang(&of.id, &user.id, &flow.id, now, grant.expires));
+    let mut changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    changes.extend(hung);
     let tokens = hand_out(request, grant, &user, &scope, wanted, changes).await?;
     Ok(match wanted {
         None => Answer::Tokens(tokens),
@@ -149,7 +156,9 @@ pub fn next_grant(
     if let Some(end) = detail.not_after {
         grant.expires = grant.expires.min(end);
     }
-    if client.grant_types.contains("refresh_token") {
+    // In Oracle's dialect who wants one says so.
+    let wanted = !oracle::is_of(&call.tenant, &detail) || detail.scope.iter().any(|one| one == scope::OFFLINE_ACCESS);
+    if wanted && client.grant_types.contains("refresh_token") {
         let token = refresh::write(&app.master, &grant.tenant, &grant.id, &detail.seed, detail.generation)
             .ok_or_else(|| Fault::stored("a grant id is no UUID"))?;
         grant.refresh_previous = grant.refresh.take();
@@ -167,10 +176,27 @@ pub fn next_grant(
 /// # Errors
 /// A scope that is malformed or that the client may not have.
 pub fn scope_asked(request: &TokenRequest<'_>) -> Result<Option<Vec<String>>, Rejection> {
+    scope_asked_by(request, Holder::Person { administrator: false })
+}
+
+/// The same where it is known in whose name the token will speak, which only Oracle's dialect asks.
+///
+/// # Errors
+/// See [`scope_asked`].
+pub fn scope_asked_by(request: &TokenRequest<'_>, holder: Holder) -> Result<Option<Vec<String>>, Rejection> {
     match request.form.one("scope")? {
+        Some(text) if request.call.is_oracle() => idcs::scopes::grant(text, &request.client, holder).map(Some),
         Some(text) => scope::grant(text, &request.client).map(Some),
         None => Ok(None),
     }
+}
+
+/// The same for this person.
+///
+/// # Errors
+/// See [`scope_asked`].
+pub fn scope_asked_for(request: &TokenRequest<'_>, user: &User) -> Result<Option<Vec<String>>, Rejection> {
+    scope_asked_by(request, oracle::holder(&request.call.tenant, user))
 }
 
 /// Scopes of the tokens about to be issued: those stored at the start. What is asked for beyond them is ignored (vendor page §2.5);
