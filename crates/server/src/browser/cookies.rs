@@ -5,6 +5,7 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use protocol::records::Seconds;
 
 use crate::call::Call;
 
@@ -18,6 +19,10 @@ pub enum Cookie {
     Sessions,
     /// The browser itself: what a running dialogue is bound to.
     Browser,
+    /// What this browser was trusted by, by each person who did.
+    Devices,
+    /// Who stays signed in with it when it is closed.
+    Stay,
     /// The state of the session in use, which a page of ours in a client's frame reads (Session Management 1.0 §3).
     State,
 }
@@ -30,6 +35,10 @@ impl Cookie {
             (Self::Sessions, false) => "countersign",
             (Self::Browser, true) => "__Host-countersign-browser",
             (Self::Browser, false) => "countersign-browser",
+            (Self::Devices, true) => "__Host-countersign-devices",
+            (Self::Devices, false) => "countersign-devices",
+            (Self::Stay, true) => "__Host-countersign-stay",
+            (Self::Stay, false) => "countersign-stay",
             (Self::State, true) => "__Host-countersign-state",
             (Self::State, false) => "countersign-state",
         }
@@ -49,10 +58,19 @@ impl Cookie {
 
     /// The header that sets it. It goes when the browser is closed; an empty value takes it away at once.
     pub fn write(self, call: &Call, value: &str) -> HeaderValue {
+        self.spell(call, value, if value.is_empty() { Some(0) } else { None })
+    }
+
+    /// The header that sets it for so many seconds, whether or not the browser is closed.
+    pub fn write_for(self, call: &Call, value: &str, seconds: Seconds) -> HeaderValue {
+        self.spell(call, value, Some(seconds.max(0)))
+    }
+
+    fn spell(self, call: &Call, value: &str, lasts: Option<Seconds>) -> HeaderValue {
         let secure = is_secure(call);
         let mut text = format!("{}={value}; Path=/", self.name(secure));
         match self {
-            Self::Sessions | Self::Browser => text.push_str("; HttpOnly; SameSite=Lax"),
+            Self::Sessions | Self::Browser | Self::Devices | Self::Stay => text.push_str("; HttpOnly; SameSite=Lax"),
             // Read by script in a frame on a client's page, which is another site. Without TLS browsers keep none that crosses
             // sites.
             Self::State => text.push_str(if secure { "; SameSite=None" } else { "; SameSite=Lax" }),
@@ -60,8 +78,8 @@ impl Cookie {
         if secure {
             text.push_str("; Secure");
         }
-        if value.is_empty() {
-            text.push_str("; Max-Age=0");
+        if let Some(seconds) = lasts {
+            text.push_str(&format!("; Max-Age={seconds}"));
         }
         HeaderValue::try_from(text).expect("names and values of cookies are letters, digits and a few marks")
     }

@@ -10,8 +10,8 @@ use engine::{Level, Prior, Proof, Refusal, Stage};
 use protocol::records::{Client, GrantId, User, UserId};
 
 use super::interaction::{Outcome, SignInStep};
-use super::policy;
 use super::session::Session;
+use super::{keep, policy};
 use crate::app::App;
 use crate::call::Call;
 use crate::fault::Fault;
@@ -82,6 +82,14 @@ impl Gate<'_> {
         facts
     }
 
+    /// The same once the person is known, with what their browser was trusted for.
+    async fn facts_of(&self, user: &User) -> Result<Facts, Fault> {
+        let mut facts = self.facts(Some(user));
+        let device = keep::trusted(self.app, self.call, user, self.client).await?;
+        facts.remembered = device.map(|device| device.remembered()).into();
+        Ok(facts)
+    }
+
     fn resume(&self) -> Resume {
         Resume {
             grant_type: self.grant_type.to_owned(),
@@ -97,7 +105,7 @@ impl Gate<'_> {
     /// See [`Failure`].
     pub async fn with_session(&self, user: &User, session: &Session) -> Result<Passage, Failure> {
         let attached = policy::attached(&self.call.tenant, self.client)?;
-        let facts = self.facts(Some(user));
+        let facts = self.facts_of(user).await?;
         let begin = Begin {
             client: self.client.id.clone(),
             grant: GrantId(self.app.world.uuid()),
@@ -179,7 +187,7 @@ impl Gate<'_> {
             None => None,
         };
         let after = after.as_ref().map(|policy| applied::for_stage(&self.call.tenant, policy, None));
-        let facts = self.facts(Some(&user));
+        let facts = self.facts_of(&user).await?;
         Ok(passage(sign_ins.proceed(flow, receipt, after, &facts).await?, expected))
     }
 }

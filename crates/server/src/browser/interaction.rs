@@ -12,6 +12,7 @@ use store::{Change, CommitError, Item};
 use subtle::ConstantTimeEq;
 
 use super::cookies::Cookie;
+use super::keep::Wishes;
 use crate::app::App;
 use crate::call::Call;
 use crate::fault::Fault;
@@ -51,6 +52,9 @@ pub struct Body {
     /// The `request_uri` its request was pushed under.
     #[serde(default)]
     pub pushed: Option<String>,
+    /// What is to be kept of the sign-in.
+    #[serde(default)]
+    pub wishes: Wishes,
     browser: String,
 }
 
@@ -177,7 +181,16 @@ pub fn begin(app: &App, call: &Call, begin: Begin) -> Result<(Interaction, Chang
         handle,
         version: 0,
         expires: app.world.now() + LIFETIME,
-        body: Body { purpose, step, client, issuer: call.issuer(), locales, pushed, browser: key(&browser) },
+        body: Body {
+            purpose,
+            step,
+            client,
+            issuer: call.issuer(),
+            locales,
+            pushed,
+            wishes: Wishes::default(),
+            browser: key(&browser),
+        },
     };
     let change = interaction.put(app)?;
     Ok((interaction, change, cookie))

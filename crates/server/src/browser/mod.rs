@@ -6,6 +6,7 @@
 pub mod cookies;
 pub mod gate;
 pub mod interaction;
+pub mod keep;
 pub mod policy;
 pub mod session;
 

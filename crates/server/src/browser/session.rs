@@ -371,7 +371,7 @@ pub fn hang(session: &str, person: &UserId, grant: &GrantId, now: Seconds, expir
 }
 
 /// The user agent, shortened, in characters that can be shown.
-fn agent(call: &Call) -> String {
+pub(super) fn agent(call: &Call) -> String {
     let value = call.headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().chars().take(200).collect()
 }

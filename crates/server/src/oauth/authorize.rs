@@ -31,7 +31,7 @@ use super::par;
 use super::subject::subject;
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Outcome, Purpose, SignInStep, Step};
-use crate::browser::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, session};
+use crate::browser::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, keep, session};
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::keys::Typ;
@@ -201,9 +201,12 @@ impl<'a> Visit<'a> {
         if self.request.asks(Prompt::SelectAccount) && subject.is_none() && !sessions.is_empty() {
             return self.ask(Step::Account, Vec::new()).await;
         }
-        match self.session_meant(sessions, subject.as_deref()).await? {
+        match self.session_meant(&sessions, subject.as_deref()).await? {
             Some((session, user)) => self.with_session(session, user).await,
             None => {
+                if let Some((session, user, changes)) = self.stayed(&sessions, subject.as_deref()).await? {
+                    return self.past_session(session, user, changes).await;
+                }
                 // Only who holds an ID token of a person may see who that is; by what they are called elsewhere nobody is found.
                 let hinted = self.request.id_token_hint.is_some() && self.request.login_hint.is_none();
                 let known = subject.filter(|_| hinted && !self.client.pairwise);
@@ -215,21 +218,40 @@ impl<'a> Visit<'a> {
     /// The session this request is about, with its person. One that may speak for nobody any more is passed over.
     async fn session_meant(
         &self,
-        sessions: Vec<Session>,
+        sessions: &[Session],
         subject: Option<&str>,
     ) -> Result<Option<(Session, User)>, Stop> {
         for session in sessions {
-            if subject.is_some_and(|subject| self.sub(&session.subject) != subject) {
-                continue;
-            }
             let user = self.app.store.user(&self.call.tenant.tenant.id, &session.subject).await?;
             let Some(user) = user.filter(|user| session.speaks_for(user)) else { continue };
-            // A hint never is an error (demand P-10): where nobody may be asked it is passed over.
-            if self.silent() || self.request.login_hint.as_ref().is_none_or(|hint| self.is_named(hint, &user)) {
-                return Ok(Some((session, user)));
+            if self.is_meant(&user, subject) {
+                return Ok(Some((session.clone(), user)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the answer may be about this person.
+    fn is_meant(&self, user: &User, subject: Option<&str>) -> bool {
+        // A hint never is an error (demand P-10): where nobody may be asked it is passed over.
+        subject.is_none_or(|subject| self.sub(&user.id) == subject)
+            && (self.silent() || self.request.login_hint.as_ref().is_none_or(|hint| self.is_named(hint, user)))
+    }
+
+    /// A session of whoever stayed signed in with this browser, if they are meant and what they proved then is fresh enough. It is
+    /// there only once what makes it is written.
+    async fn stayed(
+        &mut self,
+        sessions: &[Session],
+        subject: Option<&str>,
+    ) -> Result<Option<(Session, User, Vec<Change>)>, Stop> {
+        let Some((stayed, cookie)) = keep::stayed(self.app, self.call, &self.client).await? else { return Ok(None) };
+        self.cookies.push(cookie);
+        let (proofs, user) = (stayed.prior().proofs, stayed.user);
+        let signed_in = SignedIn { user: &user, proofs, client: None, issuer: &self.issuer };
+        let (session, changes) = session::open(self.app, self.call, sessions, signed_in)?;
+        let will_do = self.is_meant(&user, subject) && session.speaks_for(&user) && self.is_fresh(&session);
+        Ok(will_do.then_some((session, user, changes)))
     }
 
     fn is_named(&self, hint: &LoginHint, user: &User) -> bool {
@@ -297,7 +319,7 @@ impl<'a> Visit<'a> {
         if !self.is_fresh(&session) {
             return self.sign_in(Some(user.id)).await;
         }
-        self.past_session(session, user).await
+        self.past_session(session, user, Vec::new()).await
     }
 
     /// The age of a session counts only where the person is one of our own directory (vendor page §4.2).
@@ -309,15 +331,21 @@ impl<'a> Visit<'a> {
             || freshness.admits(session.auth_time(), self.app.world.now())
     }
 
-    async fn past_session(mut self, session: Session, user: User) -> Result<Response, Stop> {
+    /// Goes on with a session; `made` is what must be written for it to be there, where it is new.
+    async fn past_session(mut self, session: Session, user: User, made: Vec<Change>) -> Result<Response, Stop> {
         if !entitled(&self.client, &user) {
             return Err(self.denied(Refusal::NotEntitled, None));
         }
         match self.gate().with_session(&user, &session).await.map_err(Stop::failed)? {
             Passage::Through(flow) => {
                 let outcome = gate::outcome(&flow, &session)?;
-                let changes =
+                if !made.is_empty() {
+                    let others = session::all(self.app, self.call).await?;
+                    self.cookies.extend(session::cookies(self.call, &session, &others));
+                }
+                let redeemed =
                     SignIns { app: self.app, tenant: &self.call.tenant }.redeem(*flow).map_err(Stop::failed)?;
+                let changes = made.into_iter().chain(redeemed).collect();
                 self.settle(session, user, outcome, changes).await
             }
             Passage::Ask(_) if self.silent() => {
@@ -377,6 +405,10 @@ impl<'a> Visit<'a> {
         let (session, mut changes) = session::open(self.app, self.call, &sessions, signed_in)?;
         self.cookies.extend(session::cookies(self.call, &session, &sessions));
         let outcome = gate::outcome(&flow, &session)?;
+        let wishes = self.interaction.as_ref().map(|interaction| interaction.body.wishes).unwrap_or_default();
+        let kept = keep::keep(self.app, self.call, wishes, &user, &outcome.proofs).await?;
+        changes.extend(kept.changes);
+        self.cookies.extend(kept.cookies);
         changes.extend(SignIns { app: self.app, tenant: &self.call.tenant }.redeem(flow).map_err(Stop::failed)?);
         if self.subject_asked_for()?.is_some_and(|wanted| wanted != self.sub(&subject)) {
             // Signed in they are, but the answer may be about somebody else only.
@@ -492,6 +524,7 @@ impl<'a> Visit<'a> {
             Refusal::LevelOutOfReach => return self.unmet(),
             Refusal::DeniedByPolicy => ("CSIAQ0278E", "access is denied by the access policy"),
             Refusal::NotEntitled => ("CSIAQ0279E", "the user may not use this application"),
+            Refusal::MustEnrol => ("CSIAQ0278E", "a second factor must be enrolled first"),
         };
         let text = match reference {
             Some(reference) => format!("{text} (reference {reference})"),
@@ -524,7 +557,6 @@ impl<'a> Visit<'a> {
         };
         let path = interaction.path();
         self.interaction = Some(interaction);
-            Refusal::MustEnrol => ("CSIAQ0278E", "a second factor must be enrolled first"),
         self.commit("dialogue", changes).await?;
         Ok(cookies::set(see_other(&path)?, std::mem::take(&mut self.cookies)))
     }

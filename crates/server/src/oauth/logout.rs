@@ -24,7 +24,7 @@ use super::client;
 use super::subject::subject;
 use crate::app::App;
 use crate::browser::cookies::{Cookie, is_secure};
-use crate::browser::{Session, cookies, session};
+use crate::browser::{Session, cookies, keep, session};
 use crate::call::Call;
 use crate::doors::hosted::{self, pages};
 use crate::fault::Fault;
@@ -263,9 +263,11 @@ async fn end(
     client: Option<Arc<Client>>,
     locales: &[String],
 ) -> Result<Response, Stop> {
+    let mut stays = keep::Keeping::default();
     let frames = match session {
         Some(session) => {
-            close(app, call, session).await?;
+            stays = keep::sign_out(app, call, &session.subject).await?;
+            close_and(app, call, session, std::mem::take(&mut stays.changes)).await?;
             frames(call, session)
         }
         None => Vec::new(),
@@ -283,7 +285,10 @@ async fn end(
         }
     };
     Ok(match session {
-        Some(session) => cookies::set(response, session::cookies_without(call, session, sessions)),
+        Some(session) => {
+            let gone = session::cookies_without(call, session, sessions);
+            cookies::set(response, gone.into_iter().chain(stays.cookies))
+        }
         None => response,
     })
 }
@@ -293,8 +298,14 @@ async fn end(
 /// # Errors
 /// The store failed.
 pub async fn close(app: &App, call: &Call, session: &Session) -> Result<(), Fault> {
+    close_and(app, call, session, Vec::new()).await
+}
+
+/// The same, with whatever else ends.
+async fn close_and(app: &App, call: &Call, session: &Session, more: Vec<Change>) -> Result<(), Fault> {
     let tenant = &call.tenant.tenant.id;
     let mut changes = session::end(app, tenant, session).await?;
+    changes.extend(more);
     let notices = notices::of(app, &call.tenant, session);
     let some = !notices.is_empty();
     changes.extend(notices.into_iter().map(Change::Enqueue));

@@ -279,6 +279,25 @@ impl SignIns<'_> {
         Ok(Some(Kept { token: Secret::new(format!("{handle}{proof}")), id, expires, changes }))
     }
 
+    /// What one of these tokens names that this person has, whether or not it still counts: to be ended, or to be replaced.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn named<'t>(
+        self,
+        kind: TrustKind,
+        tokens: impl IntoIterator<Item = &'t str>,
+        user: &UserId,
+    ) -> Result<Option<Trust>, Fault> {
+        for token in tokens.into_iter().take(MOST_TOKENS) {
+            let found = self.presented(kind, token).await?;
+            if let Some((item, body, _)) = found.filter(|(item, ..)| item.owner.as_deref() == Some(user.as_str())) {
+                return Ok(Some(read(kind, &item, body)?));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first of these tokens by which this person trusted the device, if it still counts: for them, for this client, with
     /// factors they still have, and not since they were cut off.
     ///

@@ -270,7 +270,7 @@ async fn pictures_and_redirects_are_let_through_by_host_only() {
     };
     let form = Form { action: "/login/password", hidden: &[] };
     let page = Page::Totp(TotpEntry {
-        step: Step { form, client: Some(client), problem: None, cancel: false },
+        step: Step { form, client: Some(client), problem: None, cancel: false, keep: None },
         length: 6,
         others: false,
     });
@@ -313,7 +313,7 @@ fn a_problem_is_read_out_and_known_by_its_word() {
         let mut told = BTreeSet::new();
         for problem in Problem::ALL {
             let form = Form { action: "/login/code", hidden: &[] };
-            let step = Step { form, client: None, problem: Some(problem), cancel: false };
+            let step = Step { form, client: None, problem: Some(problem), cancel: false, keep: None };
             let page = Page::Totp(TotpEntry { step, length: 6, others: false });
             let html = page.html(&look(&samples::tenant(), language)).unwrap();
             let tags = tags(&html);
@@ -333,6 +333,7 @@ fn a_problem_is_read_out_and_known_by_its_word() {
             client: None,
             problem: Some(Problem::Resting { wait: Some(119) }),
             cancel: false,
+            keep: None,
         },
         username: "alice",
         sources: &[],
@@ -348,7 +349,13 @@ fn every_kind_of_factor_has_words_of_its_own() {
         let mut told = BTreeSet::new();
         for kind in FactorKind::ALL {
             let page = Page::ChooseWay(ChooseWay {
-                step: Step { form: Form { action: "/", hidden: &[] }, client: None, problem: None, cancel: false },
+                step: Step {
+                    form: Form { action: "/", hidden: &[] },
+                    client: None,
+                    problem: None,
+                    cancel: false,
+                    keep: None,
+                },
                 ways: &[Way { id: "w", kind, detail: "" }],
             });
             let html = page.html(&look(&samples::tenant(), language)).unwrap();

@@ -52,7 +52,7 @@ static OPTIONS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 fn step(problem: Option<Problem>) -> Step<'static> {
-    Step { form: FORM, client: Some(CLIENT), problem, cancel: true }
+    Step { form: FORM, client: Some(CLIENT), problem, cancel: true, keep: None }
 }
 
 fn sign_in(problem: Option<Problem>, username: &'static str) -> SignIn<'static> {
@@ -115,7 +115,7 @@ pub fn all() -> Vec<(&'static str, Page<'static>)> {
 }
 
 fn sign_ins() -> Vec<(&'static str, Page<'static>)> {
-    let bare = Step { form: FORM, client: None, problem: None, cancel: false };
+    let bare = Step { form: FORM, client: None, problem: None, cancel: false, keep: None };
     vec![
         ("sign-in", Page::SignIn(sign_in(None, ""))),
         ("sign-in-wrong", Page::SignIn(sign_in(Some(Problem::WrongCredentials), "alice"))),
@@ -211,7 +211,7 @@ fn consents() -> Vec<(&'static str, Page<'static>)> {
 }
 
 fn devices() -> Vec<(&'static str, Page<'static>)> {
-    let alone = |problem| Step { form: FORM, client: None, problem, cancel: false };
+    let alone = |problem| Step { form: FORM, client: None, problem, cancel: false, keep: None };
     vec![
         (
             "device-code",

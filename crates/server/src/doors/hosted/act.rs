@@ -22,7 +22,7 @@ pub async fn act(State(app): State<App>, Path((handle, page)): Path<(String, Str
     let Some(place) = Place::parse(&page) else {
         return reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path");
     };
-    let interaction = match interaction::load(&app, &call, &handle).await {
+    let mut interaction = match interaction::load(&app, &call, &handle).await {
         Ok(interaction) => interaction,
         Err(lost) => return Stop::from(lost).into_response(&app, &call, &[]),
     };
@@ -37,6 +37,9 @@ pub async fn act(State(app): State<App>, Path((handle, page)): Path<(String, Str
     let Some(press) = Press::parse(form.one(field::DO).ok().flatten()) else {
         return bad(StatusCode::BAD_REQUEST, "unknown_button", "the form does not say what is to be done");
     };
+    if let Err(lost) = note_wishes(&app, &call, &mut interaction, &form).await {
+        return Stop::from(lost).into_response(&app, &call, &locales);
+    }
     let deed = Deed { app: &app, call: &call, place, form: &form, press };
     match deed.take(interaction).await {
         Ok(response) => response,
@@ -44,6 +47,24 @@ pub async fn act(State(app): State<App>, Path((handle, page)): Path<(String, Str
         Err(Stop::Again) => see_other(&format!("/login/{handle}")).unwrap_or_else(|fault| reply::fault(&fault)),
         Err(stop) => stop.into_response(&app, &call, &locales),
     }
+}
+
+/// Notes what the person wants kept of the sign-in, for when they are through.
+async fn note_wishes(app: &App, call: &Call, interaction: &mut Interaction, form: &Form) -> Result<(), Lost> {
+    let sent = |name| form.one(name).ok().flatten();
+    let mut wishes = interaction.body.wishes;
+    for (name, wish) in [(field::TRUST, &mut wishes.trust), (field::STAY, &mut wishes.stay)] {
+        if sent(name).is_some() {
+            *wish = true;
+        } else if sent(field::OFFERS) == Some(name) {
+            *wish = false;
+        }
+    }
+    if wishes == interaction.body.wishes {
+        return Ok(());
+    }
+    interaction.body.wishes = wishes;
+    interaction.save(app, call).await
 }
 
 /// One form that was sent.

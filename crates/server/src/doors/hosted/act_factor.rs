@@ -40,6 +40,8 @@ pub(super) async fn act(deed: &Deed<'_>, interaction: Interaction, step: SignInS
             let ways = desk.ways(&flow, open).await?;
             wait::push_again(&desk, flow, &ways).await
         }
+        // Only what is to be kept was noted: the phone is waited for all the same.
+        (Press::Submit, Place::Push) => go(&interaction, Place::Push),
         (Press::Submit, Place::Password) => act_password::sign_in(deed, &desk, flow, &step).await,
         (Press::Submit, Place::NewPassword) => act_password::replace(deed, &desk, flow, &step).await,
         (Press::Submit, Place::Questions) => answers(deed, &desk, flow, &step).await,
@@ -258,6 +260,7 @@ async fn begin_passkey(desk: &Desk<'_>, flow: Flow) -> Result<Response, Stop> {
         return desk.show(None, Told::from(Problem::WayUnavailable)).await?.ok_or(Stop::Again);
     };
     let others = open(&flow).is_some_and(|(open, _)| open.any_of().len() > 1);
+    let desk = &desk.keeping(&flow).await?;
     let user = flow.stored.state.subject.clone().map(protocol::records::UserId);
     let credentials = match &user {
         Some(user) => {

@@ -56,7 +56,13 @@ pub async fn enter(State(app): State<App>, call: Call) -> Response {
 fn entry(app: &App, call: &Call, user_code: &str, problem: Option<Problem>) -> Response {
     let link = format!("{}{}", call.base, call.uri.path());
     let page = DeviceCode {
-        step: Step { form: Form { action: call.uri.path(), hidden: &[] }, client: None, problem, cancel: false },
+        step: Step {
+            form: Form { action: call.uri.path(), hidden: &[] },
+            client: None,
+            problem,
+            cancel: false,
+            keep: None,
+        },
         user_code,
         phone_link: Some(&link),
     };

@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::act_factor::questions_of;
 use super::pages::{
     self, Account, BypassEntry, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm,
-    ErrorPage, Expired, Form, FormPost, Look, NewPassword, NothingEnrolled, Page, PasskeyStep, Person, PicturePage,
-    Problem, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice, TotpEntry, Wanted,
+    ErrorPage, Expired, Form, FormPost, Keep, Look, NewPassword, NothingEnrolled, Page, PasskeyStep, Person,
+    PicturePage, Problem, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice, TotpEntry,
+    Wanted,
 };
 use super::{Place, act, wait};
 use crate::app::App;
@@ -26,6 +27,7 @@ use crate::oauth::admission::Admission;
 use crate::oauth::authorize::{Stop, Visit, see_other};
 use crate::reply;
 use crate::signin::alone::shown;
+use crate::signin::trust::{self, TrustKind};
 use crate::signin::ways::{Way, mask};
 use crate::signin::{Flow, SignIns};
 
@@ -95,17 +97,41 @@ async fn at(app: &App, call: &Call, handle: &str, place: Option<Place>) -> Respo
 }
 
 /// Everything needed to show a page of one dialogue.
+#[derive(Clone, Copy)]
 pub(super) struct Desk<'a> {
     pub(super) app: &'a App,
     pub(super) call: &'a Call,
     pub(super) interaction: &'a Interaction,
     client: Option<&'a Client>,
+    /// What the browser may keep of the sign-in.
+    keep: Option<Keep>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(app: &'a App, call: &'a Call, interaction: &'a Interaction) -> Self {
         let client = interaction.body.client.as_ref().and_then(|id| call.tenant.client(id.as_str()));
-        Self { app, call, interaction, client: client.map(AsRef::as_ref) }
+        Self { app, call, interaction, client: client.map(AsRef::as_ref), keep: None }
+    }
+
+    /// The same, with a box on its pages where the browser may keep something of this sign-in: that it is trusted, where that would
+    /// spare the person what is asked for now; or who signs in, while nobody is known.
+    pub(super) async fn keeping(self, flow: &Flow) -> Result<Self, Stop> {
+        // A device is let in for elsewhere: nothing of that stays here.
+        if !matches!(self.interaction.body.purpose, Purpose::Authorize(_)) {
+            return Ok(self);
+        }
+        let wishes = self.interaction.body.wishes;
+        let subject = flow.stored.state.subject.as_deref().map(UserId::from);
+        let keep = match subject {
+            None if self.sign_ins().trust_settings(TrustKind::StaySignedIn).enabled => {
+                Some(Keep { what: pages::field::STAY, ticked: wishes.stay })
+            }
+            Some(user) if trust::would_help(flow) && self.sign_ins().may_trust(TrustKind::Device, &user).await? => {
+                Some(Keep { what: pages::field::TRUST, ticked: wishes.trust })
+            }
+            None | Some(_) => None,
+        };
+        Ok(Self { keep, ..self })
     }
 
     pub(super) fn sign_ins(&self) -> SignIns<'a> {
@@ -160,6 +186,7 @@ impl<'a> Desk<'a> {
             problem: told.problem,
             // From a device there is no way back; who does not want it says so where it is asked.
             cancel: matches!(self.interaction.body.purpose, Purpose::Authorize(_)),
+            keep: self.keep,
         }
     }
 
@@ -228,11 +255,21 @@ impl<'a> Desk<'a> {
 
     async fn sign_in(&self, step: &SignInStep, place: Option<Place>, told: Told) -> Result<Option<Response>, Stop> {
         let flow = self.flow(step).await?;
+        self.keeping(&flow).await?.sign_in_at(step, &flow, place, told).await
+    }
+
+    async fn sign_in_at(
+        &self,
+        step: &SignInStep,
+        flow: &Flow,
+        place: Option<Place>,
+        told: Told,
+    ) -> Result<Option<Response>, Stop> {
         let (open, all): (&Open, &[Issued]) = match &flow.stored.state.stage {
             Stage::ExpectFactor(open) => (open, &[]),
             Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued),
             Stage::Proven { .. } => return Ok(None),
-            Stage::ExpectEnrolment { .. } => return self.nothing(&flow, told).await.map(Some),
+            Stage::ExpectEnrolment { .. } => return self.nothing(flow, told).await.map(Some),
             Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => return Err(Lost::Gone.into()),
         };
         if let (Some(Place::Picture), Some(issued)) = (place, wait::awaited(Place::Picture, all)) {
@@ -241,7 +278,7 @@ impl<'a> Desk<'a> {
         if open.contact == Contact::First {
             return self.first(step, open, told).await.map(Some);
         }
-        let ways = self.ways(&flow, open).await?;
+        let ways = self.ways(flow, open).await?;
         let others = ways.len() > 1;
         let in_flight = all.last().filter(|one| is_sent(one.kind));
         if let (Some(Place::Push), Some(issued)) = (place, wait::awaited(Place::Push, all)) {
@@ -255,7 +292,7 @@ impl<'a> Desk<'a> {
             return act::go(self.interaction, Place::Push).map(Some);
         }
         match (place, ways.as_slice(), in_flight) {
-            (_, [], _) => self.nothing(&flow, told).await,
+            (_, [], _) => self.nothing(flow, told).await,
             (Some(Place::Way), [_, _, ..], _) => Ok(self.choose(&ways, told)),
             (Some(Place::Totp), all, _) if all.iter().any(|way| way.kind == FactorKind::Totp) => {
                 Ok(self.totp(others, told))
@@ -264,11 +301,11 @@ impl<'a> Desk<'a> {
                 Ok(self.bypass(others, told))
             }
             (Some(Place::Password), all, _) if all.iter().any(|way| way.kind == FactorKind::Password) => {
-                self.again(&flow, told).await
+                self.again(flow, told).await
             }
             (_, _, Some(issued)) => self.code(issued, others, told).await,
             (_, [only], None) if only.kind == FactorKind::Totp => Ok(self.totp(others, told)),
-            (_, [only], None) if only.kind == FactorKind::Password => self.again(&flow, told).await,
+            (_, [only], None) if only.kind == FactorKind::Password => self.again(flow, told).await,
             (_, all, None) => Ok(self.choose(all, told)),
         }
         .map(Some)

@@ -22,7 +22,7 @@ pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
 pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
 pub use look::{Look, check_look};
-pub use parts::{ClientView, Detail, Form, Person, Press, Problem, Scope, Step, field};
+pub use parts::{ClientView, Detail, Form, Keep, Person, Press, Problem, Scope, Step, field};
 pub use qr::svg as qr_svg;
 pub use sign_in::{
     Account, ChooseAccount, ChooseWay, CodeEntry, Consent, Identify, NothingEnrolled, PasskeyStep, Reauthenticate,

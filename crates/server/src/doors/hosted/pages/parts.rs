@@ -27,6 +27,12 @@ pub mod field {
     pub const ANSWER: &str = "answer-";
     /// A password in place of the present one.
     pub const NEW_PASSWORD: &str = "new_password";
+    /// Ticked where this browser is to be trusted.
+    pub const TRUST: &str = "trust";
+    /// Ticked where the person wants to stay signed in.
+    pub const STAY: &str = "stay";
+    /// Which of the two the page had a box for: one that is not ticked is not sent.
+    pub const OFFERS: &str = "offers";
     /// Which button was pressed, by [`Press`](super::Press).
     pub const DO: &str = "do";
 }
@@ -107,6 +113,17 @@ pub struct Step<'a> {
     pub problem: Option<Problem>,
     /// Whether the person may give up and go back to the application ([`Press::Cancel`]).
     pub cancel: bool,
+    /// What the browser may keep of the sign-in, where that is offered.
+    pub keep: Option<Keep>,
+}
+
+/// A box to tick: what the browser is to keep of a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Keep {
+    /// [`field::TRUST`] or [`field::STAY`].
+    pub what: &'static str,
+    /// Whether it was ticked before.
+    pub ticked: bool,
 }
 
 /// An application as people see it. Links that are not `http` or `https` are left out when it is made with [`ClientView::of`].
