@@ -11,7 +11,7 @@ use crate::app::App;
 pub(crate) mod answer;
 mod caller;
 mod discovery;
-mod groups;
+pub(crate) mod groups;
 mod me;
 mod people;
 mod refusal;
@@ -21,6 +21,7 @@ mod users;
 
 pub use answer::Demand;
 pub use groups::Groups;
+pub use me::{OWN, own};
 pub use people::{Changed, People};
 pub use refusal::{Refusal, why};
 pub use search::Window;

@@ -17,6 +17,8 @@ use super::schemas::{
 use crate::records::{SourceKind, User};
 use crate::time::write_seconds;
 
+pub mod resources;
+
 type Document = Map<String, Value>;
 
 /// What Oracle knows of every person.
@@ -611,9 +613,6 @@ pub fn take_beside(document: &mut Document) -> Result<Beside, ScimError> {
         Some(_) | None => Map::new(),
     };
     let (me, mfa, registration, questions) = (take(ME), take(MFA), take(SELF_REGISTRATION), take(QUESTIONS));
-    for urn in [STATE, USER_EXTENSION, PASSWORD_STATE] {
-        take(urn);
-    }
     let text = |members: &Document, name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     let within = |members: &Document, name: &str| Some(members.get(name)?.get("value")?.as_str()?.to_owned());
     let mut answers = Vec::new();

@@ -7,10 +7,12 @@ use axum::Router;
 
 use crate::app::App;
 
+pub mod admin;
 pub mod authenticate;
 mod caller;
 mod ecid;
 mod fault;
+pub mod oauth;
 
 pub use caller::{Caller, Denied};
 pub use ecid::{EcId, with_ecid};
@@ -18,11 +20,11 @@ pub use fault::{Code, Failed};
 
 /// Every route of the door. A part of it hangs in here and in [`paths`].
 pub fn routes() -> Router<App> {
-    Router::new().merge(authenticate::routes())
+    Router::new().merge(authenticate::routes()).merge(admin::routes()).merge(oauth::routes())
 }
 
 /// The paths of the door, for labels of metrics and for the tests of all routes.
 pub fn paths() -> Vec<&'static str> {
-    let parts: [&[&'static str]; 1] = [&authenticate::PATHS];
+    let parts: [&[&'static str]; 3] = [admin::PATHS, &authenticate::PATHS, &oauth::PATHS];
     parts.concat()
 }

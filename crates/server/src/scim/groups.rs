@@ -310,7 +310,8 @@ fn wanted(document: &Document) -> Result<Wanted, Refusal> {
     Ok(Wanted { name: name.to_owned(), external: text(EXTERNAL).map(str::to_owned), members })
 }
 
-async fn shown(
+/// The resource with the attributes that are asked for.
+pub(crate) async fn shown(
     call: &Call,
     groups: &Groups<'_>,
     status: StatusCode,

@@ -32,12 +32,17 @@ pub const OWN: [&str; 10] = [
     "ims",
 ];
 
-/// The document that comes of a change by the person: what is not theirs is as before.
+/// The document that comes of a change by the person: what is not `allowed` is as before.
 ///
 /// # Errors
 /// It would be otherwise.
-fn own(before: &Document, mut after: Document, is_whole: bool) -> Result<Document, Refusal> {
-    let foreign = |name: &&String| !OWN.contains(&name.as_str());
+pub fn own(
+    before: &Document,
+    mut after: Document,
+    is_whole: bool,
+    allowed: &[&str],
+) -> Result<Document, Refusal> {
+    let foreign = |name: &&String| !allowed.contains(&name.as_str());
     let names: Vec<String> = before.keys().chain(after.keys()).filter(foreign).cloned().collect();
     for name in names {
         let kept = before.get(&name);
@@ -74,7 +79,7 @@ pub async fn replace(State(app): State<App>, call: Call) -> Response {
     let run = async {
         let user = caller::person(&app, &call, &MANAGE_SELF).await?;
         let sent = read::resource(Shape::of(&call).user(), &answer::body(&call)?)?;
-        write(&app, &call, user.id.as_str(), |before| own(before, sent.clone(), true)).await
+        write(&app, &call, user.id.as_str(), |before| own(before, sent.clone(), true, &OWN)).await
     };
     answer::finish(&call, run.await)
 }
@@ -88,7 +93,7 @@ pub async fn change(State(app): State<App>, call: Call) -> Response {
         let make = |before: &Document| {
             let mut after = before.clone();
             patch::apply(model, &mut after, &operations)?;
-            own(before, after, false)
+            own(before, after, false, &OWN)
         };
         write(&app, &call, user.id.as_str(), make).await
     };
@@ -122,10 +127,10 @@ mod tests {
         };
         let before = document(json!({ "id": "U1", "userName": "scott", "active": true, "nickName": "S" }));
         let after = document(json!({ "id": "U1", "userName": "scott", "active": true, "displayName": "Scott" }));
-        assert_eq!(own(&before, after.clone(), false).unwrap(), after);
-        let whole = own(&before, document(json!({ "userName": "scott", "title": null })), true);
+        assert_eq!(own(&before, after.clone(), false, &OWN).unwrap(), after);
+        let whole = own(&before, document(json!({ "userName": "scott", "title": null })), true, &OWN);
         assert!(whole.is_err());
-        let whole = own(&before, document(json!({ "userName": "scott" })), true).unwrap();
+        let whole = own(&before, document(json!({ "userName": "scott" })), true, &OWN).unwrap();
         assert_eq!(Value::Object(whole), json!({ "id": "U1", "userName": "scott", "active": true }));
         for wrong in [
             json!({ "id": "U1", "userName": "root", "active": true }),
@@ -133,7 +138,7 @@ mod tests {
             json!({ "id": "U1", "userName": "scott", "active": true, "emails": [{ "value": "x@y" }] }),
             json!({ "id": "U1", "userName": "scott", "active": true, "password": "new-password" }),
         ] {
-            assert!(own(&before, document(wrong.clone()), false).is_err(), "{wrong}");
+            assert!(own(&before, document(wrong.clone()), false, &OWN).is_err(), "{wrong}");
         }
     }
 }
