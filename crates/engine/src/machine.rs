@@ -288,8 +288,12 @@ fn ask(sign_in: SignIn, mut left: Vec<Demand>, now: &Circumstances<'_>, effects:
     }
     // A stolen password must not enrol its way past the factors there are: one of them is proved first.
     let enrolled = now.facts.enrolled.known().map(Vec::as_slice).unwrap_or_default();
-    let usable: Vec<FactorKind> =
+    let mut usable: Vec<FactorKind> =
         now.offered.iter().copied().filter(|kind| enrolled.contains(kind) && *kind != FactorKind::Password).collect();
+    if !usable.is_empty() && now.offered.contains(&FactorKind::BypassCode) {
+        // A code that was handed out for when they are not at hand stands in for them.
+        usable.push(FactorKind::BypassCode);
+    }
     let proved = sign_in.proofs.iter().any(|proof| proof.this_run && usable.contains(&proof.kind));
     if !usable.is_empty() && !proved {
         let demand = Demand { any_of: usable, frequency: Frequency::Always, unenrolled: Unenrolled::Ask };

@@ -16,6 +16,7 @@ use super::factors::{Cause, Unusable};
 use super::notice::Notice;
 use crate::delivery::Happened;
 use crate::fault::Fault;
+use crate::secret::Secret;
 use crate::tokens;
 
 mod asked;
@@ -78,6 +79,8 @@ pub struct Registered {
     pub refresh: String,
     /// Seconds the access token lives.
     pub expires_in: Seconds,
+    /// The `otpauth:` address of its generator of codes, where it was invited to have one: in this answer alone.
+    pub generator: Option<Secret<String>>,
 }
 
 /// A key a device enrols.
@@ -96,10 +99,35 @@ pub struct Key<'a> {
     pub enabled: bool,
 }
 
+/// A phone that is invited under a credential of its door's own.
+pub struct Invited<'a> {
+    /// The id it will have.
+    pub device: &'a str,
+    /// The credential. Good once.
+    pub code: &'a str,
+    /// Seconds it may be taken up.
+    pub life: Seconds,
+    /// What it is called until it says so itself.
+    pub name: &'a str,
+    /// It registers keys and approves.
+    pub approves: bool,
+    /// It is given a generator of codes.
+    pub generates: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Invitation {
     profile: String,
     account: String,
+    /// The id the device will have; drawn when it registers where none was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    /// What it is called until it says so itself, where it is given a generator of codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generator: Option<String>,
+    /// It does nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    generates_only: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,7 +204,8 @@ impl SignIns<'_> {
             return Err(Unusable::BadSettings.into());
         }
         let (code, now) = (self.app.world.token(tokens::ACCESS_TOKEN_LENGTH), self.app.world.now());
-        let body = Invitation { profile: profile.to_owned(), account: account.to_owned() };
+        let (profile, account) = (profile.to_owned(), account.to_owned());
+        let body = Invitation { profile, account, device: None, generator: None, generates_only: false };
         let item = Item {
             kind: INVITATION,
             name: name(&code),
@@ -189,6 +218,33 @@ impl SignIns<'_> {
         };
         self.keep_device(vec![Change::PutItem(item)]).await?;
         Ok((code, INVITED))
+    }
+
+    /// What must be written to invite a device under a credential that is at hand.
+    pub(super) async fn invite_as(self, user: &UserId, invited: Invited<'_>) -> Result<Change, NotEnrolled> {
+        self.push_is_on()?;
+        let user = self.person(user).await?.filter(|user| user.active).ok_or(NotEnrolled::NoSuchPerson)?;
+        if self.devices_of(&user.id).await?.len() >= MOST {
+            return Err(NotEnrolled::Limit);
+        }
+        let now = self.app.world.now();
+        let body = Invitation {
+            profile: String::new(),
+            account: user.username,
+            device: Some(invited.device.to_owned()),
+            generator: invited.generates.then(|| invited.name.to_owned()),
+            generates_only: !invited.approves,
+        };
+        Ok(Change::PutItem(Item {
+            kind: INVITATION,
+            name: name(invited.code),
+            owner: Some(user.id.0),
+            link: None,
+            created: now,
+            expires: now + invited.life,
+            body: serde_json::to_string(&body).map_err(|error| Fault::internal("an invitation", error))?,
+            version: 0,
+        }))
     }
 
     fn push_is_on(self) -> Result<(), NotEnrolled> {
@@ -209,16 +265,30 @@ impl SignIns<'_> {
         let found = self.app.store.item(tenant, INVITATION, &name(code)).await.map_err(Fault::from)?;
         let Some(item) = found.filter(|item| item.expires > now) else { return Ok(None) };
         let Some(user) = item.owner.map(UserId::from) else { return Ok(None) };
-        if self.person(&user).await?.is_none_or(|person| !person.active) {
-            return Ok(None);
-        }
-        let Invitation { profile, account } =
+        let Some(person) = self.person(&user).await?.filter(|person| person.active) else { return Ok(None) };
+        let Invitation { profile, account, device, generator, generates_only } =
             serde_json::from_str(&item.body).map_err(|error| Fault::internal("an invitation", error))?;
         let about = About { active: false, profile, account, attributes };
-        let device = Device { id: self.app.world.uuid(), user, about, created: now, version: 0 };
+        let id = device.unwrap_or_else(|| self.app.world.uuid());
+        let device = Device { id, user, about, created: now, version: 0 };
         let spent = Change::TakeItem { kind: INVITATION, name: item.name, version: Some(item.version) };
         let mut changes = vec![spent, Change::PutItem(device.item()?)];
+        let mut uri = None;
+        if let Some(called) = generator {
+            let called = match device.about.attributes.contains_key("deviceName") {
+                true => device.name().to_owned(),
+                false => called,
+            };
+            let (made, shown) = self.generator_of_phone(&person, &device.id, &called).await?;
+            // One that approves is told of when it has its keys.
+            if generates_only {
+                changes.extend(self.tell(&person.id, Notice::about(Happened::PhoneAdded, &made)).await?);
+            }
+            changes.push(Change::PutEnrolment(made));
+            uri = Some(shown);
+        }
         let registered = self.give_tokens(Device { version: 1, ..device }, &mut changes)?;
+        let registered = Registered { generator: uri, ..registered };
         match self.keep_device(changes).await {
             Ok(()) => Ok(Some(registered)),
             // Somebody took it up at the same moment.
@@ -291,7 +361,7 @@ impl SignIns<'_> {
                 version: 0,
             }));
         }
-        Ok(Registered { device, access, refresh, expires_in: ACCESS })
+        Ok(Registered { device, access, refresh, expires_in: ACCESS, generator: None })
     }
 
     /// The device of this access token, while its owner may sign in.
@@ -388,7 +458,15 @@ impl SignIns<'_> {
         Ok(made)
     }
 
+    /// The keys of a device.
     async fn keys_of(self, device: &Device) -> Result<Vec<Enrolment>, Fault> {
+        let mut all = self.held_by(device).await?;
+        all.retain(|one| one.kind != FactorKind::Totp.as_str());
+        Ok(all)
+    }
+
+    /// Whatever is enrolled on a device: its keys, and its generator of codes.
+    async fn held_by(self, device: &Device) -> Result<Vec<Enrolment>, Fault> {
         let mut all = self.enrolments_of(&device.user).await?;
         all.retain(|one| push::device_of(one) == Some(device.id.as_str()));
         Ok(all)
@@ -399,7 +477,7 @@ impl SignIns<'_> {
     /// # Errors
     /// The store failed, or it changed meanwhile.
     pub async fn remove_device(self, device: &Device) -> Result<(), NotEnrolled> {
-        let keys = self.keys_of(device).await?;
+        let keys = self.held_by(device).await?;
         let mut changes = match keys.first() {
             Some(first) => self.tell(&device.user, Notice::about(Happened::PhoneRemoved, first)).await?,
             None => Vec::new(),

@@ -14,7 +14,7 @@ use crate::delivery::Happened;
 use crate::fault::Fault;
 
 /// Enrolments of one kind a person may have.
-const MOST_OF_A_KIND: usize = 10;
+pub(super) const MOST_OF_A_KIND: usize = 10;
 /// Authenticator apps a person may have: the vendor's usual limit.
 const MOST_TOTP: usize = 1;
 const LONGEST_NAME: usize = 128;
@@ -85,21 +85,21 @@ pub fn may_change(proved: &[FactorKind], enrolment: &Enrolment) -> bool {
 }
 
 impl SignIns<'_> {
-    async fn living(self, user: &UserId) -> Result<User, NotEnrolled> {
+    pub(super) async fn living(self, user: &UserId) -> Result<User, NotEnrolled> {
         self.person(user).await?.filter(|user| user.active).ok_or(NotEnrolled::NoSuchPerson)
     }
 
-    fn switched_on(self, kind: FactorKind) -> Result<(), NotEnrolled> {
+    pub(super) fn switched_on(self, kind: FactorKind) -> Result<(), NotEnrolled> {
         if self.tenant.offered.contains(&kind) { Ok(()) } else { Err(Unusable::SwitchedOff.into()) }
     }
 
-    async fn room(self, user: &UserId, kind: FactorKind, most: usize) -> Result<Vec<Enrolment>, NotEnrolled> {
+    pub(super) async fn room(self, user: &UserId, kind: FactorKind, most: usize) -> Result<Vec<Enrolment>, NotEnrolled> {
         let mut all = self.enrolments_of(user).await?;
         all.retain(|one| one.kind == kind.as_str());
         if all.len() < most { Ok(all) } else { Err(NotEnrolled::Limit) }
     }
 
-    async fn store_enrolment(self, changes: Vec<Change>, refused: NotEnrolled) -> Result<(), NotEnrolled> {
+    pub(super) async fn store_enrolment(self, changes: Vec<Change>, refused: NotEnrolled) -> Result<(), NotEnrolled> {
         match self.app.commit(&self.tenant.tenant.id, "enrolment", changes).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(refused),

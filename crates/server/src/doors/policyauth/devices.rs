@@ -109,7 +109,7 @@ pub async fn registration(State(app): State<App>, call: Call) -> Result<Response
         (None, None) => None,
         (Some(_), Some(_)) => return Err(Refusal::Malformed("Only one of code and refreshToken can be given.")),
     };
-    let Registered { device, access, refresh, expires_in } = registered.ok_or(Refusal::BadToken)?;
+    let Registered { device, access, refresh, expires_in, generator } = registered.ok_or(Refusal::BadToken)?;
     let mut shown = json!({
         "id": device.id,
         "accessToken": access,
@@ -117,6 +117,9 @@ pub async fn registration(State(app): State<App>, call: Call) -> Result<Response
         "refreshToken": refresh,
         "version": version(),
     });
+    if let Some(generator) = generator {
+        shown["otpauthUri"] = json!(generator.expose());
+    }
     if wants(&call, "metadataInResponse") {
         let method = json!({
             "enabled": call.tenant.tenant.settings.push.enabled,
