@@ -215,9 +215,11 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect a grant was made in: the vendor's under the vendor's path families, and wherever the vendor's own grant began it.
+    /// The dialect a grant was made in: the vendor's under the vendor's path families, and wherever the vendor's own grant began it. An
+    /// issuer that is none of these paths is Oracle's, which adds nothing by itself.
     pub fn of(detail: &GrantDetail) -> Self {
-        if detail.issuer == detail.base && detail.original_grant_type != "policyauth" {
+        let vendor = detail.issuer != detail.base && detail.issuer.starts_with(&detail.base);
+        if !vendor && detail.original_grant_type != "policyauth" {
             Self::Standard
         } else {
             Self::Vendor

@@ -19,6 +19,8 @@ pub enum Prefix {
     Definition,
     /// `/oauth2`.
     Newer,
+    /// `/oauth2/v1`: Oracle's. A dialect of its own, whose issuer is the tenant's to say.
+    Oracle,
 }
 
 /// The well-known part of an RFC 8414 document, which stands before the issuer's path (§3.1).
@@ -27,7 +29,7 @@ const OAUTH_WELL_KNOWN: &str = "/.well-known/oauth-authorization-server";
 const OPENID_WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 impl Prefix {
-    /// Every path family.
+    /// Every path family that has the same endpoints and an issuer of its own.
     pub const ALL: [Self; 4] = [Self::Root, Self::Legacy, Self::Definition, Self::Newer];
 
     /// Its path: nothing, or from the slash on.
@@ -37,13 +39,14 @@ impl Prefix {
             Self::Legacy => "/v1.0/endpoint/default",
             Self::Definition => "/oidc/endpoint/default",
             Self::Newer => "/oauth2",
+            Self::Oracle => "/oauth2/v1",
         }
     }
 
     /// The family a request path belongs to; an RFC 8414 path by what follows the well-known part.
     pub fn of_path(path: &str) -> Self {
         let path = path.strip_prefix(OAUTH_WELL_KNOWN).unwrap_or(path);
-        [Self::Legacy, Self::Definition, Self::Newer]
+        [Self::Oracle, Self::Legacy, Self::Definition, Self::Newer]
             .into_iter()
             .find(|prefix| {
                 path.strip_prefix(prefix.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -76,7 +79,8 @@ impl Prefix {
 /// What the audience of an assertion for us may name: the issuer or token URL of any family (vendor page §0.2).
 pub fn accepted_audiences(base: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::with_capacity(8);
-    for url in Prefix::ALL.into_iter().flat_map(|prefix| [prefix.issuer(base), prefix.endpoint(base, "token")]) {
+    let own = Prefix::ALL.into_iter().flat_map(|prefix| [prefix.issuer(base), prefix.endpoint(base, "token")]);
+    for url in own.chain([Prefix::Oracle.endpoint(base, "token")]) {
         if !all.contains(&url) {
             all.push(url);
         }
@@ -362,6 +366,8 @@ mod tests {
             assert_eq!(Prefix::of_path(path), Prefix::Root, "{path}");
         }
         assert_eq!(Prefix::of_path("/oauth2"), Prefix::Newer);
+        assert_eq!(Prefix::of_path("/oauth2/v1/token"), Prefix::Oracle);
+        assert_eq!(Prefix::of_path("/oauth2/v1x/token"), Prefix::Newer);
     }
 
     #[test]
@@ -430,7 +436,7 @@ mod tests {
     #[test]
     fn audiences_are_every_issuer_and_token_url_once() {
         let all = accepted_audiences(BASE);
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 8);
         for one in ["/oauth2", "/oauth2/token", "/v1.0/endpoint/default/token", "/oidc/endpoint/default", "/token", ""]
         {
             assert!(all.contains(&format!("{BASE}{one}")), "{one}");

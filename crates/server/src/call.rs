@@ -108,7 +108,15 @@ impl Call {
 
     /// The issuer of what this path family hands out.
     pub fn issuer(&self) -> String {
-        self.prefix().issuer(&self.base)
+        match self.prefix() {
+            Prefix::Oracle => self.tenant.tenant.settings.oracle.issuer.clone(),
+            own => own.issuer(&self.base),
+        }
+    }
+
+    /// Whether it is spoken in Oracle's dialect of OAuth.
+    pub fn is_oracle(&self) -> bool {
+        self.prefix() == Prefix::Oracle
     }
 
     /// The host name of that base URL, with its port: what the dialect calls the tenant id.

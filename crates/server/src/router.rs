@@ -30,6 +30,9 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/rplogout", "the same under its other name (vendor page §4.13)"),
     ("/logout/confirm", "a form made for one browser, which ends that browser's own sessions"),
     ("/user_authorization", "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
+    ("/oauth2/v1/authorize", "the authorization endpoint in Oracle's dialect"),
+    ("/oauth2/v1/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
+    ("/.well-known/idcs-configuration", "metadata is public (Oracle page §4.6)"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
 ];
 

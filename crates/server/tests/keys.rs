@@ -220,3 +220,72 @@ async fn a_signature_made_on_another_thread_is_as_good() {
     let absent = ring.sign_off_thread(Sign::With(SigningAlg::Ps256), Typ::Jwt, &json!({}), NOW).await;
     assert!(matches!(absent, Err(KeyError::NoKey("PS256"))));
 }
+
+#[test]
+fn a_key_has_a_certificate_in_oracles_dialect_and_its_tokens_name_it() {
+    let records = missing(&[], &master(), &tenant(), &ALL, NOW).unwrap();
+    let ring = ring(&records);
+    let set = ring.certified_jwks(NOW);
+    let keys = set["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1, "only RSA keys that sign with RS256");
+    let key = &keys[0];
+    assert_eq!((key["kid"].as_str(), key["kty"].as_str()), (Some("SIGNING_KEY"), Some("RSA")));
+    // A foreign library reads the certificate: an anchor is a certificate that is well formed.
+    let der = base64::engine::general_purpose::STANDARD.decode(key["x5c"][0].as_str().unwrap()).unwrap();
+    let der = rustls::pki_types::CertificateDer::from(der);
+    let anchor = rustls::RootCertStore { roots: Vec::new() };
+    let mut store = anchor;
+    store.add(der.clone()).unwrap();
+    let fingerprint = URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der));
+    assert_eq!(key["x5t#S256"], fingerprint.as_str());
+
+    let token = ring.sign(Sign::With(SigningAlg::Rs256), Typ::OracleAccess, &json!({ "sub": "pat" }), NOW).unwrap();
+    assert!(header(&token).starts_with(r#"{"x5t#S256":""#), "{}", header(&token));
+    assert_eq!(judge(&token, &set), json!({ "sub": "pat" }));
+    // One kind never passes for another.
+    assert!(ring.verify(&token, Typ::OracleAccess, NOW).is_some());
+    for other in [Typ::OracleIdentity, Typ::AccessToken, Typ::Jwt, Typ::Absent] {
+        assert!(ring.verify(&token, other, NOW).is_none(), "{other:?}");
+    }
+    assert!(ring.sign(Sign::With(SigningAlg::Es256), Typ::OracleAccess, &json!({}), NOW).is_err());
+    // The same bytes at every node and every start.
+    let again = KeyRing::open(&records, &master(), &tenant()).unwrap();
+    assert_eq!(again.certified_jwks(NOW), set);
+}
+
+#[test]
+fn after_a_rotation_the_key_in_force_comes_first_and_the_old_one_stays() {
+    let mut records = missing(&[], &master(), &tenant(), &[SigningAlg::Rs256], NOW).unwrap();
+    let overlap = Overlap { ahead: 600, tail: 3600 };
+    let rotation = rotate(&records, &master(), &tenant(), SigningAlg::Rs256, NOW + 10, overlap).unwrap();
+    records.retain(|record| !rotation.put.iter().any(|put| put.kid == record.kid));
+    records.extend(rotation.put);
+    let ring = ring(&records);
+    let first = |now| ring.certified_jwks(now)["keys"].as_array().unwrap().clone();
+    let (before, after) = (first(NOW + 20), first(NOW + 700));
+    assert_eq!((before.len(), after.len()), (2, 2));
+    assert_eq!(before[0]["x5t"], after[1]["x5t"]);
+    assert_eq!(before[1]["x5t"], after[0]["x5t"]);
+}
+
+/// Clocks of nodes differ, and one may be set back: the ledger found a node that could not sign at all.
+#[test]
+fn a_node_whose_clock_runs_behind_signs_and_publishes() {
+    let records = missing(&[], &master(), &tenant(), &ALL, NOW).unwrap();
+    let ring = ring(&records);
+    let behind = NOW - 3600;
+    assert_eq!(ring.algorithms(behind), ALL);
+    for alg in ALL {
+        let token = ring.sign(Sign::With(alg), Typ::AccessToken, &json!({ "sub": "pat" }), behind).unwrap();
+        assert_eq!(judge(&token, &ring.jwks(behind).document), json!({ "sub": "pat" }));
+        assert!(ring.verify(&token, Typ::AccessToken, behind).is_some());
+    }
+    // A successor still waits for its time, and is published meanwhile.
+    let plan = rotate(&records, &master(), &tenant(), SigningAlg::Es256, NOW, Overlap { ahead: 60, tail: 600 }).unwrap();
+    let (fresh, old) = (&plan.put[0].kid, &plan.put[1].kid);
+    let ring = self::ring(&plan.put);
+    assert_eq!(ring.kid(SigningAlg::Es256, behind), Some(old.as_str()));
+    assert_eq!(ring.kid(SigningAlg::Es256, NOW + 60), Some(fresh.as_str()));
+    let listed = ring.jwks(behind);
+    assert!(listed.document["keys"].as_array().unwrap().iter().any(|key| key["kid"] == fresh.as_str()));
+}

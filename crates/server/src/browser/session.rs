@@ -5,7 +5,7 @@
 
 use axum::http::HeaderValue;
 use engine::Proof;
-use protocol::records::{ClientId, GrantId, Seconds, SourceId, TenantId, User, UserId};
+use protocol::records::{ClientId, Seconds, SourceId, TenantId, User, UserId};
 use serde::{Deserialize, Serialize};
 use store::{Change, Item};
 
@@ -16,16 +16,12 @@ use crate::fault::Fault;
 use crate::tokens;
 
 const KIND: &str = "session";
-/// What hangs on a session and ends with it: grants with a refresh token.
-const GRANTS: &str = "session-grant";
 /// Codes carry the id of their session as link.
 pub(crate) const CODES: &str = "code";
 /// Accounts one browser may be signed in to at a time.
 const MOST: usize = 5;
 /// Clients one session remembers; the oldest go first.
 const MOST_CLIENTS: usize = 100;
-/// Grants ended with a session at most.
-const MOST_GRANTS: i64 = 500;
 /// Characters of a session cookie's values: 238 random bits.
 const TOKEN: usize = 40;
 
@@ -55,6 +51,9 @@ struct Body {
     state: String,
     #[serde(default)]
     clients: Vec<Login>,
+    /// Seconds it lives whether it is used or not, where it began at a door with a life of its own for sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lifetime: Option<Seconds>,
 }
 
 /// A client that the person was signed in to by a session.
@@ -187,6 +186,7 @@ pub fn open(
         agent: agent(call),
         state: before.map_or_else(|| app.world.token(22), |session| session.body.state.clone()),
         clients: before.map(|session| session.body.clients.clone()).unwrap_or_default(),
+        lifetime: None,
     };
     let mut session = Session {
         id: before.map_or_else(|| app.world.uuid(), |session| session.id.clone()),
@@ -205,6 +205,59 @@ pub fn open(
     changes.push(session.put(call)?);
     session.version = 1;
     Ok((session, changes))
+}
+
+/// A new session of somebody who signed in somewhere else than in a browser of ours. No cookie opens it until a browser takes it up
+/// ([`take_up`]).
+///
+/// # Errors
+/// The session cannot be written.
+pub fn open_elsewhere(
+    app: &App,
+    call: &Call,
+    user: &User,
+    proofs: Vec<Proof>,
+    lifetime: Seconds,
+) -> Result<(Session, Change), Fault> {
+    let now = app.world.now();
+    let token = app.world.token(TOKEN);
+    let body = Body {
+        source: user.source.clone(),
+        auth_time: proofs.iter().map(|proof| proof.at).max().unwrap_or(now),
+        proofs,
+        seen: now,
+        address: call.peer.to_string(),
+        agent: agent(call),
+        state: app.world.token(22),
+        clients: Vec::new(),
+        lifetime: Some(lifetime),
+    };
+    let mut session = Session {
+        id: app.world.uuid(),
+        subject: user.id.clone(),
+        created: now,
+        name: key(&token),
+        token,
+        version: 0,
+        body,
+    };
+    let change = session.put(call)?;
+    session.version = 1;
+    Ok((session, change))
+}
+
+/// A session that goes on in this browser, under a cookie of its own. What opened it before opens it no more.
+///
+/// # Errors
+/// The session cannot be written.
+pub fn take_up(app: &App, call: &Call, session: &Session) -> Result<(Session, [Change; 2]), Fault> {
+    let token = app.world.token(TOKEN);
+    let mut taken = Session { name: key(&token), token, version: 0, ..session.clone() };
+    taken.body.address = call.peer.to_string();
+    taken.body.agent = agent(call);
+    let changes = [session.take(), taken.put(call)?];
+    taken.version = 1;
+    Ok((taken, changes))
 }
 
 /// The cookies that make this the session in use, beside the others the browser has.
@@ -322,15 +375,23 @@ impl Session {
         sid
     }
 
-    fn put(&self, call: &Call) -> Result<Change, Fault> {
+    /// When it ends, if it is not used again.
+    pub fn expires(&self, call: &Call) -> Seconds {
         let settings = &call.tenant.tenant.settings;
+        match self.body.lifetime {
+            Some(lifetime) => self.created + lifetime,
+            None => (self.created + settings.session_lifetime).min(self.body.seen + settings.session_idle),
+        }
+    }
+
+    fn put(&self, call: &Call) -> Result<Change, Fault> {
         Ok(Change::PutItem(Item {
             kind: KIND,
             name: self.name.clone(),
             owner: Some(self.subject.0.clone()),
             link: Some(self.id.clone()),
             created: self.created,
-            expires: (self.created + settings.session_lifetime).min(self.body.seen + settings.session_idle),
+            expires: self.expires(call),
             body: serde_json::to_string(&self.body).map_err(|error| Fault::internal("a session", error))?,
             version: self.version,
         }))
@@ -341,33 +402,13 @@ impl Session {
     }
 }
 
-/// What must be written to end a session: it, the codes not yet redeemed, and the grants that hang on it.
-///
-/// # Errors
-/// The store failed.
-pub async fn end(app: &App, tenant: &TenantId, session: &Session) -> Result<Vec<Change>, Fault> {
-    let hanging = app.store.items_linked(tenant, GRANTS, &session.id, MOST_GRANTS).await?;
-    let mut changes = vec![
+/// What must be written to end a session: it, the codes not yet redeemed, and the grants that end with it.
+pub fn end(session: &Session) -> [Change; 3] {
+    [
         session.take(),
         Change::DropItemsLinked { kind: CODES, link: session.id.clone() },
-        Change::DropItemsLinked { kind: GRANTS, link: session.id.clone() },
-    ];
-    changes.extend(hanging.into_iter().map(|item| Change::RevokeGrant(GrantId(item.name))));
-    Ok(changes)
-}
-
-/// What makes a grant end with a session: refresh tokens without `offline_access` do (Back-Channel Logout 1.0 §2.7).
-pub fn hang(session: &str, person: &UserId, grant: &GrantId, now: Seconds, expires: Seconds) -> Change {
-    Change::PutItem(Item {
-        kind: GRANTS,
-        name: grant.0.clone(),
-        owner: Some(person.0.clone()),
-        link: Some(session.to_owned()),
-        created: now,
-        expires,
-        body: String::from("{}"),
-        version: 0,
-    })
+        Change::RevokeGrantsOfSession(session.id.clone()),
+    ]
 }
 
 /// The user agent, shortened, in characters that can be shown.

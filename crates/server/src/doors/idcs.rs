@@ -11,6 +11,7 @@ pub mod admin;
 pub mod authenticate;
 mod caller;
 mod ecid;
+pub mod enrol;
 mod fault;
 pub mod oauth;
 

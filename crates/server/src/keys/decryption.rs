@@ -40,7 +40,7 @@ impl Decrypter {
 
     /// Whether it is in the key set at `now`.
     pub(super) fn listed(&self, now: Seconds) -> bool {
-        self.created <= now && self.listed_until.is_none_or(|until| now < until)
+        self.listed_until.is_none_or(|until| now < until)
     }
 
     /// Whether it still opens what was encrypted to it.

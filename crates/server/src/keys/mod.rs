@@ -3,6 +3,7 @@
 //!
 //! Does not store keys, does not decide what a token says, and does not judge times in claims.
 
+mod certificate;
 mod decryption;
 mod ring;
 mod rotation;
@@ -17,6 +18,9 @@ pub use signer::Typ;
 
 /// The `kid` of a tenant's first RS256 key: the dialect's own name for the key its factor assertions are signed with.
 pub const FIRST_RS256_KID: &str = "server";
+
+/// The `kid` that every token of Oracle's dialect names: its clients look for this word and for no other (Oracle page §4.6).
+pub const ORACLE_KID: &str = "SIGNING_KEY";
 
 /// A fault of the key material. None of them is the fault of a caller.
 #[derive(Debug, thiserror::Error)]

@@ -60,6 +60,15 @@ pub(super) fn purpose(tenant: &TenantId, kid: &str) -> String {
     format!("signing key\0{tenant}\0{kid}")
 }
 
+/// The record as a node must take it whose clock may run behind the one that wrote it: the first key of an algorithm has no
+/// predecessor to wait for, and by its own clock such a node would find no key in force.
+fn unhurried(record: &KeyRecord, all: &[KeyRecord]) -> KeyRecord {
+    let mut rivals = all.iter().filter(|other| other.alg == record.alg && !other.decrypts);
+    let first = rivals.all(|other| record.signs_from <= other.signs_from);
+    let signs_from = if first { Seconds::MIN } else { record.signs_from };
+    KeyRecord { signs_from, ..record.clone() }
+}
+
 impl KeyRing {
     /// Opens and parses the keys of `tenant`.
     pub fn open(records: &[KeyRecord], master: &MasterKey, tenant: &TenantId) -> Result<Self, KeyError> {
@@ -73,7 +82,7 @@ impl KeyRing {
             if record.decrypts {
                 decrypters.push(Arc::new(Decrypter::parse(record, &pkcs8)?));
             } else {
-                signers.push(Arc::new(Signer::parse(record, &pkcs8)?));
+                signers.push(Arc::new(Signer::parse(&unhurried(record, records), &pkcs8)?));
             }
         }
         // The newest first: where two keys of an algorithm may sign, the newer one does.
@@ -86,7 +95,7 @@ impl KeyRing {
     pub fn sign(&self, key: Sign<'_>, typ: Typ, claims: &impl Serialize, now: Seconds) -> Result<String, KeyError> {
         let signer = self.signer(key, now)?;
         let claims = serde_json::to_vec(claims).map_err(KeyError::Claims)?;
-        signer.finish(signer.signing_input(typ, &claims))
+        signer.finish(signer.signing_input(typ, &claims)?)
     }
 
     /// Signs as [`sign`](Self::sign) does, but an RSA signature is made on a thread of its own where the runtime has
@@ -99,7 +108,7 @@ impl KeyRing {
         now: Seconds,
     ) -> Result<String, KeyError> {
         let signer = self.signer(key, now)?;
-        let input = signer.signing_input(typ, &serde_json::to_vec(claims).map_err(KeyError::Claims)?);
+        let input = signer.signing_input(typ, &serde_json::to_vec(claims).map_err(KeyError::Claims)?)?;
         let span = tracing::trace_span!(target: SPANS, "sign", alg = name_of(signer.alg));
         let costly = matches!(signer.alg, SigningAlg::Rs256 | SigningAlg::Ps256);
         if !costly || tokio::runtime::Handle::current().metrics().num_workers() < 2 {
@@ -150,6 +159,21 @@ impl KeyRing {
         jwks
     }
 
+    /// The key set of Oracle's dialect at `now`: RSA keys with their certificates, the one that signs first. All bear the same `kid`,
+    /// which is what its clients look for; the thumbprint tells them apart.
+    pub fn certified_jwks(&self, now: Seconds) -> Value {
+        let published = || self.signers.iter().filter(|signer| signer.published(now));
+        let (signing, waiting): (Vec<_>, Vec<_>) = published().partition(|signer| signer.signs(now));
+        let keys: Vec<&Value> =
+            signing.into_iter().chain(waiting).filter_map(|signer| Some(&signer.certified()?.jwk)).collect();
+        json!({ "keys": keys })
+    }
+
+    /// An RSA PKCS #1 v1.5 signature with SHA-256 over a text that is no token, by the key in force.
+    pub fn sign_text(&self, text: &[u8], now: Seconds) -> Result<Vec<u8>, KeyError> {
+        self.signer(Sign::With(SigningAlg::Rs256), now)?.signature(text)
+    }
+
     /// The claims of a token this tenant signed as `typ` with a key still published; none for anything else.
     ///
     /// A token of ours bears a header we wrote, so the header is compared, not parsed: there is no algorithm to be
@@ -161,7 +185,7 @@ impl KeyRing {
         }
         let (input, signature) = token.rsplit_once('.')?;
         let (header, claims) = input.split_once('.')?;
-        let signer = self.signers.iter().find(|s| s.header(typ) == header && s.published(now))?;
+        let signer = self.signers.iter().find(|s| s.published(now) && s.header(typ) == Some(header))?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         if !signer.verifies(input.as_bytes(), &signature) {
             return None;

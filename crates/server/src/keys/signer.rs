@@ -1,6 +1,8 @@
 //! One signing key, parsed once and held ready: its encoded headers, its public half, its times. Owns how a JWS of
 //! ours is put together (RFC 7515 §3.1); does not choose which key signs.
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -10,12 +12,13 @@ use aws_lc_rs::signature::{
     RsaKeyPair, VerificationAlgorithm,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use protocol::records::{KeyRecord, Seconds, SigningAlg};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::KeyError;
+use super::certificate::{Certificate, certify};
+use super::{KeyError, ORACLE_KID};
 
 /// The `typ` of a token's header: it keeps one kind of our tokens from being taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +33,20 @@ pub enum Typ {
     Introspection,
     /// `logout+jwt`: back-channel logout tokens.
     Logout,
+    /// An access token of Oracle's dialect: no `typ`, the certificate's thumbprints instead. RS256 alone.
+    OracleAccess,
+    /// An identity token of Oracle's dialect: the same with `JWT`.
+    OracleIdentity,
 }
 
 impl Typ {
-    /// All of them, in the order the encoded headers are kept.
+    /// All whose header names no certificate, in the order the encoded headers are kept.
     pub(super) const ALL: [Self; 5] = [Self::Absent, Self::Jwt, Self::AccessToken, Self::Introspection, Self::Logout];
 
     fn name(self) -> Option<&'static str> {
         match self {
-            Self::Absent => None,
-            Self::Jwt => Some("JWT"),
+            Self::Absent | Self::OracleAccess => None,
+            Self::Jwt | Self::OracleIdentity => Some("JWT"),
             Self::AccessToken => Some("at+jwt"),
             Self::Introspection => Some("token-introspection+jwt"),
             Self::Logout => Some("logout+jwt"),
@@ -78,6 +85,16 @@ pub(super) struct Signer {
     public: ParsedPublicKey,
     /// The encoded header for each [`Typ`], in the order of [`Typ::ALL`].
     headers: [String; Typ::ALL.len()],
+    /// Made when it is first wanted.
+    certified: OnceLock<Option<Certified>>,
+}
+
+/// What a key is in Oracle's dialect.
+pub(super) struct Certified {
+    /// Its public half as a member of a key set, with the certificate.
+    pub(super) jwk: Value,
+    access: String,
+    identity: String,
 }
 
 impl Signer {
@@ -128,7 +145,36 @@ impl Signer {
             private,
             public: ParsedPublicKey::new(verification, public).map_err(|_| malformed())?,
             headers: Typ::ALL.map(|typ| header(record.alg, &record.kid, typ)),
+            certified: OnceLock::new(),
         })
+    }
+
+    /// The key as Oracle's dialect has it; none where it signs with anything but RS256.
+    pub(super) fn certified(&self) -> Option<&Certified> {
+        self.certified.get_or_init(|| self.certify().ok()).as_ref()
+    }
+
+    fn certify(&self) -> Result<Certified, KeyError> {
+        let Private::Rs256(pair) = &self.private else { return Err(KeyError::NoKey("RS256")) };
+        let public = pair.public_key().as_ref();
+        let Certificate { der, sha1, sha256 } = certify(&self.kid, self.created, public, |body| self.signature(body))?;
+        let (sha1, sha256) = (encode(&sha1), encode(&sha256));
+        let jwk = json!({
+            "kty": "RSA",
+            "kid": ORACLE_KID,
+            "alg": "RS256",
+            "x5t": sha1,
+            "x5t#S256": sha256,
+            "x5c": [STANDARD.encode(der)],
+            "key_ops": ["verify"],
+            "e": self.jwk["e"],
+            "n": self.jwk["n"],
+        });
+        let header = |typ: &str| {
+            let stem = format!(r#"{{"x5t#S256":"{sha256}","x5t":"{sha1}","kid":"{ORACLE_KID}","alg":"RS256"{typ}}}"#);
+            encode(stem.as_bytes())
+        };
+        Ok(Certified { jwk, access: header(""), identity: header(r#","typ":"JWT""#) })
     }
 
     /// A new private key in the form records keep (PKCS#8 version 1), with the `kid` that follows from its public half.
@@ -157,41 +203,40 @@ impl Signer {
     }
 
     /// What is signed: header and claims, encoded, with room left for the signature.
-    pub(super) fn signing_input(&self, typ: Typ, claims: &[u8]) -> String {
-        let header = self.header(typ);
+    pub(super) fn signing_input(&self, typ: Typ, claims: &[u8]) -> Result<String, KeyError> {
+        let header = self.header(typ).ok_or(KeyError::NoKey("RS256"))?;
         let mut input = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
         input.push_str(header);
         input.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut input);
-        input
+        Ok(input)
     }
 
     /// Appends the signature to its input.
     pub(super) fn finish(&self, mut input: String) -> Result<String, KeyError> {
+        let signature = self.signature(input.as_bytes())?;
+        append(&mut input, &signature);
+        Ok(input)
+    }
+
+    /// The signature over a text.
+    pub(super) fn signature(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let rng = SystemRandom::new();
-        let message = input.as_bytes();
         let failed = |_| KeyError::Library;
         match &self.private {
             Private::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &rng, message, &mut signature).map_err(failed)?;
-                append(&mut input, &signature);
+                Ok(signature)
             }
             Private::Ps256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PSS_SHA256, &rng, message, &mut signature).map_err(failed)?;
-                append(&mut input, &signature);
+                Ok(signature)
             }
-            Private::Es256(pair) => {
-                let signature = pair.sign(&rng, message).map_err(failed)?;
-                append(&mut input, signature.as_ref());
-            }
-            Private::EdDsa(pair) => {
-                let signature = pair.try_sign(message).map_err(failed)?;
-                append(&mut input, signature.as_ref());
-            }
+            Private::Es256(pair) => pair.sign(&rng, message).map(|made| made.as_ref().to_vec()).map_err(failed),
+            Private::EdDsa(pair) => pair.try_sign(message).map(|made| made.as_ref().to_vec()).map_err(failed),
         }
-        Ok(input)
     }
 
     /// Whether `signature` is this key's over `message`.
@@ -199,9 +244,15 @@ impl Signer {
         self.public.verify_sig(message, signature).is_ok()
     }
 
-    /// The encoded header of this key's tokens of one kind.
-    pub(super) fn header(&self, typ: Typ) -> &str {
-        &self.headers[typ as usize]
+    /// The encoded header of this key's tokens of one kind; none where it makes none of that kind.
+    pub(super) fn header(&self, typ: Typ) -> Option<&str> {
+        match typ {
+            Typ::OracleAccess => self.certified().map(|certified| certified.access.as_str()),
+            Typ::OracleIdentity => self.certified().map(|certified| certified.identity.as_str()),
+            Typ::Absent | Typ::Jwt | Typ::AccessToken | Typ::Introspection | Typ::Logout => {
+                Some(&self.headers[typ as usize])
+            }
+        }
     }
 
     /// Whether it may sign at `now`.
@@ -209,9 +260,9 @@ impl Signer {
         self.signs_from <= now && self.signs_until.is_none_or(|until| now < until)
     }
 
-    /// Whether its public half is published at `now`.
+    /// Whether its public half is published at `now`: from when it is stored on, whatever this node's clock says of that.
     pub(super) fn published(&self, now: Seconds) -> bool {
-        self.created <= now && self.published_until.is_none_or(|until| now < until)
+        self.published_until.is_none_or(|until| now < until)
     }
 }
 

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::Proof;
 use protocol::client_auth::{Presented, read_presented};
+use protocol::idcs::roles::Holder;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Client, ClientId, GrantId, Seconds, UserId};
 use protocol::scope;
@@ -135,6 +136,18 @@ struct Started<'a> {
     interval: Seconds,
 }
 
+/// The same in Oracle's dialect (Oracle page §4.5).
+#[derive(Serialize)]
+struct OracleStarted<'a> {
+    device_code: &'a str,
+    user_code: &'a str,
+    verification_uri: &'a str,
+    expires_in: Seconds,
+}
+
+/// Where people type a device's code in Oracle's dialect.
+pub const ORACLE_PAGE: &str = "/ui/v1/device";
+
 /// `POST /device_authorization` under every path family.
 pub async fn start(State(app): State<App>, call: Call) -> Response {
     match begin(&app, &call).await {
@@ -157,6 +170,9 @@ async fn begin(app: &App, call: &Call) -> Result<Response, Refused> {
         return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
     }
     let scope = match form.one("scope")? {
+        Some(text) if call.is_oracle() => {
+            protocol::idcs::scopes::grant(text, &client, Holder::Person { administrator: false })?
+        }
         Some(text) => scope::grant(text, &client)?,
         None => Vec::new(),
     };
@@ -206,6 +222,16 @@ async fn begin(app: &App, call: &Call) -> Result<Response, Refused> {
             return Ok(reply::retry_after(response, Some(60)));
         }
         Err(CommitError::Unavailable(error)) => return Err(error.into()),
+    }
+    if call.is_oracle() {
+        let verification_uri = format!("{}{ORACLE_PAGE}", call.base);
+        let said = OracleStarted {
+            device_code: &device_code,
+            user_code: &user_code,
+            verification_uri: &verification_uri,
+            expires_in: lifetime,
+        };
+        return Ok(reply::json(StatusCode::OK, &said));
     }
     let verification_uri = format!("{}{}/user_authorization", call.base, call.prefix().path());
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("user_code", &user_code).finish();

@@ -27,6 +27,10 @@ pub async fn jwks(State(app): State<App>, call: Call) -> Response {
 
 /// `GET …/.well-known/openid-configuration` and `…/oauth-authorization-server` under every path family.
 pub async fn metadata(State(app): State<App>, call: Call) -> Response {
+    let oracles = call.tenant.tenant.settings.oracle.discovery_at_root;
+    if oracles && call.uri.path() == "/.well-known/openid-configuration" {
+        return super::oracle::metadata::openid(State(app), call).await;
+    }
     describe(&app, &call, call.prefix())
 }
 

@@ -6,6 +6,7 @@ use protocol::claims;
 use protocol::records::{AccessTokenFormat, Grant, GrantDetail, GrantId, Seconds, Token, TokenDetail, User};
 use store::{Change, CommitError};
 
+use super::oracle;
 use super::id_token::{IdTokenOf, acr_of, id_token};
 use super::refresh;
 use super::refused::Refused;
@@ -187,6 +188,10 @@ async fn access(
 ) -> Result<(String, Seconds, Option<Change>), Refused> {
     let client = &request.client;
     let tenant = &request.call.tenant;
+    if oracle::is_of(tenant, detail) {
+        let (signed, expires) = oracle::claims::access_token(request, owner, detail, &token, at).await?;
+        return Ok((signed, expires, None));
+    }
     let lifetime = client.access_token_lifetime.unwrap_or(tenant.tenant.settings.access_token_lifetime);
     let expires = detail.not_after.map_or(at + lifetime, |end| end.min(at + lifetime));
     let audience: Vec<String> =

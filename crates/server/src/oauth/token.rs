@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::client;
 use super::grants::{self, Grant};
+use super::oracle;
 use super::refused::Refused;
 use crate::app::App;
 use crate::call::Call;
@@ -116,6 +117,10 @@ pub async fn token(State(app): State<App>, call: Call) -> Response {
     let answer = exchange(&app, &call).await;
     app.metrics.token_answered(answer.as_ref().ok().map(|(grant, _)| grant.name()));
     match answer {
+        Ok((_, answer)) if call.is_oracle() => match oracle::say(answer) {
+            Ok(said) => reply::json(StatusCode::OK, &said),
+            Err(refused) => refused.into_response(StatusCode::BAD_REQUEST.as_u16()),
+        },
         Ok((_, Answer::Tokens(tokens))) => reply::json(StatusCode::OK, &tokens),
         Ok((_, Answer::Challenge(challenge))) => reply::json(StatusCode::OK, &challenge),
         Ok((_, Answer::Exchanged(exchanged))) => reply::json(StatusCode::OK, &exchanged),
@@ -144,6 +149,10 @@ async fn exchange(app: &App, call: &Call) -> Result<(Grant, Answer), Refused> {
         return Err(
             Rejection::new(OAuthCode::UnauthorizedClient, "the grant type is not enabled for this client").into()
         );
+    }
+    if call.is_oracle() && client.pairwise {
+        let text = "a client with pairwise subjects cannot have tokens that name people";
+        return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
     }
     let request = TokenRequest { app, call, form: &form, client, presenter };
     Ok((grant, grants::exchange(grant, &request).await?))

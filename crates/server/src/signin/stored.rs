@@ -60,6 +60,18 @@ pub struct Resume {
     pub enrols: bool,
     /// What binds the outcome of an exchange of tokens (RFC 8693).
     pub exchange: Option<Exchange>,
+    /// The session it comes of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<OfSession>,
+}
+
+/// The session that a grant comes of, and ends with where it is not to outlive it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfSession {
+    /// Its public id.
+    pub id: String,
+    /// When it ends.
+    pub ends: Seconds,
 }
 
 /// What an exchange of tokens binds its outcome to, whatever is proved before it ends.

@@ -3,7 +3,6 @@
 use protocol::oauth_error::Rejection;
 use protocol::pkce;
 use protocol::records::{ClientAuthMethod, GrantDetail, GrantId, User};
-use protocol::scope::OFFLINE_ACCESS;
 use store::{Change, CommitError};
 
 use super::super::codes::{self, Authorized, Found};
@@ -11,7 +10,6 @@ use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
 use super::resume;
-use crate::browser::session;
 
 /// Redeems a code, once.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
@@ -84,10 +82,7 @@ async fn redeem(
         ..detail
     };
     let scope = detail.scope.clone();
-    let grant = resume::next_grant(request, &id, Some(user.id.clone()), detail, earlier)?;
-    let mut changes = vec![spend];
-    if grant.refresh.is_some() && !scope.iter().any(|scope| scope == OFFLINE_ACCESS) {
-        changes.push(session::hang(&session, &user.id, &id, app.world.now(), grant.expires));
-    }
-    resume::hand_out(request, grant, user, &scope, None, changes).await.map(Answer::Tokens)
+    let mut grant = resume::next_grant(request, &id, Some(user.id.clone()), detail, earlier)?;
+    grant.session = codes::bound(client, &scope).then_some(session);
+    resume::hand_out(request, grant, user, &scope, None, vec![spend]).await.map(Answer::Tokens)
 }

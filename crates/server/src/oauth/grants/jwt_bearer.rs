@@ -8,20 +8,27 @@ use serde_json::{Map, Value};
 use store::{Change, CommitError};
 
 use super::super::context;
+use super::super::oracle::authn_token::{self, Spoken};
 use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
 use super::known::{self, Known};
 use super::outside::{self, LONGEST_LIFE};
-use super::resume::{self, scope_asked};
+use super::resume::{self, scope_asked_for};
 use crate::doors::policyauth::assertion;
 use crate::signin::applied;
 use crate::signin::context::gather;
+use crate::signin::stored::OfSession;
 use crate::signin::{Flow, SignIns};
 
 /// Tells the two uses apart by the issuer, and runs the one meant.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let jwt = request.form.require("assertion")?;
+    if request.call.is_oracle()
+        && let Some(spoken) = authn_token::read(request.app, request.call, jwt).await?
+    {
+        return signed_in(request, spoken).await;
+    }
     let own = assertion::read(request.app, request.call, jwt)?;
     if let Some(assertion) = &own
         && let assertion::Of::Grant(grant) = &assertion.of
@@ -31,14 +38,31 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     if request.presenter.is_some() {
         return Err(Rejection::invalid_grant("the assertion is not one of a performed factor").into());
     }
-    if !request.client.grant_types.contains(super::Grant::JwtBearer.name()) {
-        let text = "the grant type is not enabled for this client";
-        return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
-    }
+    enabled(request)?;
     match own {
         Some(assertion) => performed(request, assertion).await,
         None => outside(request, jwt).await,
     }
+}
+
+/// Whether the client may use the grant for more than to present what it was given in a sign-in.
+fn enabled(request: &TokenRequest<'_>) -> Result<(), Rejection> {
+    if request.client.grant_types.contains(super::Grant::JwtBearer.name()) {
+        return Ok(());
+    }
+    Err(Rejection::new(OAuthCode::UnauthorizedClient, "the grant type is not enabled for this client"))
+}
+
+/// Somebody who signed in at the Authenticate API begins a grant, as often as their session lives (Oracle page §4.2). The client may
+/// be another than the one that ran the sign-in.
+async fn signed_in(request: &TokenRequest<'_>, spoken: Spoken) -> Result<Answer, Refused> {
+    enabled(request)?;
+    let Spoken { session, user, .. } = spoken;
+    if request.client.not_before > session.auth_time() {
+        return Err(Rejection::invalid_grant("the assertion cannot be used").into());
+    }
+    let of = OfSession { id: session.id.clone(), ends: session.expires(request.call) };
+    begin(request, &user, session.proofs(), Some(of)).await
 }
 
 /// A factor proved outside any grant begins one (vendor page §2.4): the person is fixed, and policy is told what was proved.
@@ -60,7 +84,7 @@ async fn performed(request: &TokenRequest<'_>, assertion: assertion::Assertion) 
     };
     spend_now(request, spend).await?;
     let proof = Proof { kind, at, enrolment: None, user_verified: false, this_run: true, first: true };
-    begin(request, &user, vec![proof]).await
+    begin(request, &user, vec![proof], None).await
 }
 
 /// The receipt of a proof comes back: the sign-in goes on under the facts of this request.
@@ -122,7 +146,7 @@ async fn outside(request: &TokenRequest<'_>, jwt: &str) -> Result<Answer, Refuse
     if let Some(change) = spend(request, &claims, request.app.world.now())? {
         spend_now(request, change).await?;
     }
-    begin(request, &user, Vec::new()).await
+    begin(request, &user, Vec::new(), None).await
 }
 
 async fn spend_now(request: &TokenRequest<'_>, change: Change) -> Result<(), Refused> {
@@ -134,15 +158,21 @@ async fn spend_now(request: &TokenRequest<'_>, change: Change) -> Result<(), Ref
 }
 
 /// A new grant of a person already known, with what was proved already.
-async fn begin(request: &TokenRequest<'_>, user: &User, proofs: Vec<Proof>) -> Result<Answer, Refused> {
+async fn begin(
+    request: &TokenRequest<'_>,
+    user: &User,
+    proofs: Vec<Proof>,
+    session: Option<OfSession>,
+) -> Result<Answer, Refused> {
     let known = Known {
         user,
         proofs,
         grant_type: "jwt-bearer",
         governed: request.client.policy_grants.jwt_bearer,
-        scope: scope_asked(request)?.unwrap_or_default(),
+        scope: scope_asked_for(request, user)?.unwrap_or_default(),
         resource: resume::resources(request)?,
         exchange: None,
+        session,
     };
     known::begin(request, known).await
 }

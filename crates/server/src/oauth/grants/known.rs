@@ -10,7 +10,7 @@ use super::super::token::{Answer, TokenRequest};
 use super::resume;
 use crate::signin::applied;
 use crate::signin::context::gather;
-use crate::signin::stored::{Exchange, Resume};
+use crate::signin::stored::{Exchange, OfSession, Resume};
 use crate::signin::{Begin, Next, SignIns};
 
 /// A grant about to begin.
@@ -29,6 +29,8 @@ pub struct Known<'a> {
     pub resource: Vec<String>,
     /// What binds an exchange.
     pub exchange: Option<Exchange>,
+    /// The session it comes of.
+    pub session: Option<OfSession>,
 }
 
 /// Begins the grant: tokens, a challenge where policy wants more, or a denial.
@@ -37,7 +39,7 @@ pub struct Known<'a> {
 /// The person may not use the application, policy denies, or the request is malformed.
 pub async fn begin(request: &TokenRequest<'_>, known: Known<'_>) -> Result<Answer, Refused> {
     let TokenRequest { app, call, form, client, .. } = request;
-    let Known { user, proofs, grant_type, governed, scope, resource, exchange } = known;
+    let Known { user, proofs, grant_type, governed, scope, resource, exchange, session } = known;
     let context = context::read(form)?;
     let entitled = resume::entitled(client, user);
     let applies = entitled && governed && (context.is_some() || !client.policy_requires_context);
@@ -60,9 +62,10 @@ pub async fn begin(request: &TokenRequest<'_>, known: Known<'_>) -> Result<Answe
             context,
             issuer: call.issuer(),
             began: app.world.now(),
+            enrols: false,
             renews: false,
             exchange,
-            enrols: false,
+            session,
         },
     };
     let next = match sign_ins.begin(begin).await? {

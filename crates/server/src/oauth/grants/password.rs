@@ -4,6 +4,7 @@
 //! The password is judged by the same means as at every other door: one counter of wrong answers, and a stranger costs and
 //! looks like a wrong password.
 
+use protocol::idcs::roles::Holder;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Source, SourceKind};
 
@@ -22,7 +23,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let username = form.require("username")?;
     let password = form.require("password")?;
     // What is wrong with the rest is said before a guess is counted.
-    let scope = resume::scope_asked(request)?.unwrap_or_default();
+    resume::scope_asked_by(request, Holder::Person { administrator: true })?;
     let resource = resume::resources(request)?;
     let source = source(request)?;
     let asker = Asker { client: client.id.clone(), person: None };
@@ -35,9 +36,10 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         proofs: vec![checked.proof],
         grant_type: "password",
         governed: client.policy_grants.password,
-        scope,
+        scope: resume::scope_asked_for(request, &user)?.unwrap_or_default(),
         resource,
         exchange: None,
+        session: None,
     };
     known::begin(request, known).await
 }

@@ -14,7 +14,6 @@ use super::super::person;
 use super::super::refresh;
 use super::super::refused::Refused;
 use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
-use crate::browser::session;
 use crate::fault::Fault;
 use crate::policy_document::{allowed_factors, factor_name};
 use crate::signin::stored::Wanted;
@@ -80,11 +79,12 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
         generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
     };
-    let grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
+    let mut grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
+    if let Some(of) = of_session {
+        grant.session = Some(of.id.clone());
+    }
     let wanted = resume.exchange.as_ref().map(|exchange| exchange.wanted);
-    let hung = of_session.map(|of| session::hang(&of.id, &user.id, &flow.id, now, grant.expires));
-    let mut changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
-    changes.extend(hung);
+    let changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
     let tokens = hand_out(request, grant, &user, &scope, wanted, changes).await?;
     Ok(match wanted {
         None => Answer::Tokens(tokens),
@@ -151,6 +151,7 @@ pub fn next_grant(
         refresh_expires: 0,
         refresh_previous: None,
         rotated_at: now,
+        session: None,
         version: 0,
     });
     if let Some(end) = detail.not_after {

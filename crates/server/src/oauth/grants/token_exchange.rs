@@ -47,6 +47,7 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         scope,
         resource,
         exchange: Some(Exchange { act, not_after: subject.expires, wanted }),
+        session: None,
     };
     known::begin(request, known).await
 }

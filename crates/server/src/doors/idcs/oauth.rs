@@ -1,0 +1,41 @@
+//! `/oauth2/v1/*`: where Oracle's clients find the endpoints that every path family has, and the documents that lead there (Oracle
+//! page §4).
+//!
+//! Owns the paths alone: what is said differently under them is [`crate::oauth::oracle`]'s.
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::oauth::oracle::{asked, metadata};
+use crate::oauth::{authorize, device, introspect, revoke, token};
+
+pub use crate::oauth::oracle::authn_token;
+
+/// Its paths.
+pub const PATHS: [&str; 9] = [
+    "/oauth2/v1/authorize",
+    "/oauth2/v1/token",
+    "/oauth2/v1/introspect",
+    "/oauth2/v1/revoke",
+    "/oauth2/v1/device",
+    "/oauth2/v1/userinfo",
+    "/oauth2/v1/.well-known/openid-configuration",
+    "/.well-known/idcs-configuration",
+    metadata::KEYS,
+];
+
+/// Its routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/oauth2/v1/authorize", get(authorize::authorize).post(authorize::authorize))
+        // An old SDK of the vendor's sends its form with GET (Oracle page §4.3).
+        .route("/oauth2/v1/token", post(token::token).get(token::token))
+        .route("/oauth2/v1/introspect", post(introspect::introspect))
+        .route("/oauth2/v1/revoke", post(revoke::revoke))
+        .route("/oauth2/v1/device", post(device::start))
+        .route("/oauth2/v1/userinfo", get(asked::userinfo).post(asked::userinfo))
+        .route("/oauth2/v1/.well-known/openid-configuration", get(metadata::openid).options(metadata::methods))
+        .route("/.well-known/idcs-configuration", get(metadata::idcs).options(metadata::methods))
+        .route(metadata::KEYS, get(metadata::keys))
+}
