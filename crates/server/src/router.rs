@@ -34,6 +34,10 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/oauth2/v1/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
     ("/.well-known/idcs-configuration", "metadata is public (Oracle page §4.6)"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
+    ("/phone", "a page that holds nothing until an invitation is put into it (docs/device-protocol.md)"),
+    ("/phone/worker.js", "the script behind that page, the same for everybody"),
+    ("/phone/manifest.webmanifest", "the name and colours of that page, which it shows anyway"),
+    ("/phone/icon.svg", "its icon"),
 ];
 
 /// Routes that only development mode has.
@@ -100,6 +104,7 @@ pub fn paths() -> Vec<&'static str> {
     all.extend(policyauth::PATHS);
     all.extend(policyauth::vault::PATHS);
     all.extend(hosted::PATHS);
+    all.extend(hosted::PHONE_PATHS);
     all.extend(scim::PATHS);
     all.extend(idcs::paths());
     all.push(scim::REST);

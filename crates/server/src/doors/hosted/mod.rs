@@ -14,10 +14,12 @@ mod act_password;
 mod device;
 mod errand;
 pub mod pages;
+mod phone;
 mod show;
 mod wait;
 
 pub use device::{done as device_done, enter as enter_user_code, page as user_code_page};
+pub use phone::{PATHS as PHONE_PATHS, link as phone_link};
 pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
 
 /// The addresses of a dialogue.
@@ -25,7 +27,7 @@ pub const PATHS: [&str; 2] = ["/login/{handle}", "/login/{handle}/{page}"];
 
 /// The routes of the door.
 pub fn routes() -> Router<App> {
-    Router::new().route(PATHS[0], get(show::due)).route(PATHS[1], get(show::page).post(act::act))
+    Router::new().route(PATHS[0], get(show::due)).route(PATHS[1], get(show::page).post(act::act)).merge(phone::routes())
 }
 
 /// A page of a dialogue: the last part of its address.

@@ -13,6 +13,7 @@ mod headers;
 mod language;
 mod look;
 mod parts;
+pub mod phone;
 mod qr;
 mod sign_in;
 mod templates;

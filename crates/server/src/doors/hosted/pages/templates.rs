@@ -30,7 +30,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 28] = sources![
+const SOURCES: [(&str, &str); 29] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -41,6 +41,7 @@ const SOURCES: [(&str, &str); 28] = sources![
     "code.html",
     "totp.html",
     "passkey.html",
+    "phone.html",
     "push.html",
     "picture.html",
     "questions.html",
