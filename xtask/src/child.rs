@@ -28,6 +28,22 @@ pub fn tied(program: &str, signal: &str) -> Command {
     }
 }
 
+/// Sends a signal to one of our processes. By the shell's own `kill`: the program of that name is not on every machine.
+pub fn signal(process: u32, signal: &str) -> Outcome {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} {process} 2>/dev/null")]).status();
+    match sent {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("process {process} takes no signal")),
+        Err(e) => Err(format!("`sh` cannot be run: {e}")),
+    }
+}
+
+/// The processes that one of ours has started.
+pub fn children_of(process: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 impl Guarded {
     /// Starts `command`; `signal` (as `kill -s` names it) asks it to end.
     pub fn start(mut command: Command, name: &'static str, signal: &'static str) -> Outcome<Self> {
@@ -38,6 +54,29 @@ impl Guarded {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends it a signal, as `kill -s` names it.
+    pub fn signal(&self, signal: &str) -> Outcome {
+        self::signal(self.id(), signal)
+    }
+
+    /// Nothing in the process has a say in this.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_for_end(&mut self) -> Outcome<ExitStatus> {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.ended() {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Err(format!("{} does not end", self.name))
     }
 
     /// Its exit status, if it has ended.
@@ -65,9 +104,7 @@ impl Guarded {
         if self.ended().is_some() {
             return;
         }
-        // The shell's own `kill`: the program of that name is not on every machine.
-        let ask = format!("kill -s {} {}", self.signal, self.child.id());
-        if Command::new("sh").args(["-c", &ask]).status().is_ok_and(|asked| asked.success()) {
+        if self.signal(self.signal).is_ok() {
             let deadline = Instant::now() + PATIENCE;
             while Instant::now() < deadline {
                 if self.ended().is_some() {

@@ -6,6 +6,7 @@
 mod bench;
 mod child;
 mod judges;
+mod ledger;
 mod machine;
 mod postgres;
 mod smtp;
@@ -34,6 +35,8 @@ enum Task {
     Judge,
     /// Measures the shipped build on one core against ceilings measured in the same run.
     Bench(bench::Options),
+    /// Kills servers, loses answers and breaks the database under load, and checks that nothing acknowledged is lost.
+    Ledger(ledger::Options),
 }
 
 /// What every task ends in: nothing, or one line saying what went wrong.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Judge => test::judge(),
         Task::Bench(options) => bench::run(&options),
+        Task::Ledger(options) => ledger::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,8 +14,12 @@ use crate::machine;
 /// A running cluster.
 pub struct Postgres {
     // Order matters: the server ends before its directory goes.
-    _server: Guarded,
-    _home: TempDir,
+    server: Guarded,
+    home: TempDir,
+    programs: PathBuf,
+    account: Account,
+    port: u16,
+    settings: Vec<String>,
     url: String,
     version: String,
 }
@@ -23,6 +27,11 @@ pub struct Postgres {
 impl Postgres {
     /// Finds or installs PostgreSQL and starts a cluster in a temporary directory.
     pub fn start() -> Outcome<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further settings (`name=value`).
+    pub fn start_with(settings: &[&str]) -> Outcome<Self> {
         let programs = match find() {
             Some(programs) => programs,
             None => {
@@ -40,25 +49,45 @@ impl Postgres {
         initialise(&programs, &account, &data)?;
 
         let port = machine::free_port()?;
-        let log_file = home.path().join("log");
-        let log = fs::File::create(&log_file).map_err(|e| format!("no log file: {e}"))?;
-        let mut command = child::tied(&programs.join("postgres").to_string_lossy(), "INT");
-        account.assume(&mut command);
-        command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
-        // Nothing here has to survive a power cut, and the tests kill clients, never the machine.
-        for setting in ["fsync=off", "max_connections=300", "shared_buffers=64MB"] {
-            command.args(["-c", setting]);
-        }
-        command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        // SIGINT is PostgreSQL's fast shutdown: clients are cut off, the cluster stays sound.
-        let mut server = Guarded::start(command, "PostgreSQL", "INT")?;
-        server.wait_until(|| is_ready(&data)).map_err(|problem| {
-            let log = fs::read_to_string(&log_file).unwrap_or_default();
-            format!("{problem}: {}", log.trim().lines().last().unwrap_or("nothing in its log"))
-        })?;
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let server = launch(&programs, &account, home.path(), port, &settings)?;
         let version = fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default().trim().to_owned();
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-        Ok(Self { _server: server, _home: home, url, version })
+        Ok(Self { server, home, programs, account, port, settings, url, version })
+    }
+
+    /// Falls over without a word to its clients, and is started again: what was committed is found in its log.
+    pub fn crash(&mut self) -> Outcome {
+        self.server.signal("QUIT")?;
+        self.start_again()
+    }
+
+    /// Ends in order, cutting its clients off, and is started again.
+    pub fn restart(&mut self) -> Outcome {
+        self.server.signal("INT")?;
+        self.start_again()
+    }
+
+    fn start_again(&mut self) -> Outcome {
+        self.server.wait_for_end()?;
+        // What a cluster that fell over says of its state is no longer true.
+        let _ = fs::remove_file(self.home.path().join("data/postmaster.pid"));
+        self.server = launch(&self.programs, &self.account, self.home.path(), self.port, &self.settings)?;
+        Ok(())
+    }
+
+    /// Stops every process of the cluster where it stands; what is dropped lets them go on.
+    pub fn pause(&self) -> Outcome<Paused> {
+        // The first of them first, so that it starts no more meanwhile.
+        let first = self.server.id();
+        let mut paused = Paused(vec![first]);
+        child::signal(first, "STOP")?;
+        for process in child::children_of(first) {
+            if child::signal(process, "STOP").is_ok() {
+                paused.0.push(process);
+            }
+        }
+        Ok(paused)
     }
 
     /// Where it listens; the user may create databases.
@@ -70,6 +99,40 @@ impl Postgres {
     pub fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// A cluster that stands still until this is dropped.
+pub struct Paused(Vec<u32>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            // One that is gone needs nothing.
+            let _ = child::signal(*process, "CONT");
+        }
+    }
+}
+
+fn launch(programs: &Path, account: &Account, home: &Path, port: u16, settings: &[String]) -> Outcome<Guarded> {
+    let data = home.join("data");
+    let log_file = home.join("log");
+    let log = fs::File::options().create(true).append(true).open(&log_file).map_err(|e| format!("no log file: {e}"))?;
+    let mut command = child::tied(&programs.join("postgres").to_string_lossy(), "INT");
+    account.assume(&mut command);
+    command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
+    // Nothing here has to survive a power cut: whatever falls over is a process, never the machine.
+    let usual = ["fsync=off", "max_connections=300", "shared_buffers=64MB"].map(str::to_owned);
+    for setting in usual.iter().chain(settings) {
+        command.args(["-c", setting]);
+    }
+    command.current_dir(home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    // SIGINT is PostgreSQL's fast shutdown: clients are cut off, the cluster stays sound.
+    let mut server = Guarded::start(command, "PostgreSQL", "INT")?;
+    server.wait_until(|| is_ready(&data)).map_err(|problem| {
+        let log = fs::read_to_string(&log_file).unwrap_or_default();
+        format!("{problem}: {}", log.trim().lines().last().unwrap_or("nothing in its log"))
+    })?;
+    Ok(server)
 }
 
 /// The directory that holds `initdb` and `postgres`: in `PATH`, or the newest of Debian's packages.

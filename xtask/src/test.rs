@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::Outcome;
 use crate::judges::Judges;
+use crate::ledger;
 use crate::machine;
 use crate::postgres::Postgres;
 use crate::smtp::Sink;
@@ -52,6 +53,7 @@ pub fn run() -> Outcome {
     });
     steps.try_out("the walk of the README", walk::run);
     drop((postgres, sink));
+    steps.try_out("the ledger, on both databases", ledger::short);
     run_judges(&mut steps, &judges, &mut summary);
     let outcome = steps.finish();
     println!();

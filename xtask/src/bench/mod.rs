@@ -14,7 +14,7 @@ use crate::machine;
 mod applications;
 mod ceilings;
 mod histogram;
-mod http;
+pub mod http;
 mod load;
 mod operations;
 mod report;
