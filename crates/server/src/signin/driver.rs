@@ -258,16 +258,6 @@ impl SignIns<'_> {
         Ok(flow)
     }
 
-    /// Redeems a sign-in that is ready, together with what is handed out for it.
-    ///
-    /// # Errors
-    /// It is not ready, it was redeemed before, or the store failed.
-    pub async fn finish(self, flow: Flow, more: Vec<Change>) -> Result<(), Failure> {
-        let mut changes = self.redeem(flow)?;
-        changes.extend(more);
-        self.commit("finished", changes).await
-    }
-
     /// The person's place in the network, hashed, where it is known: what a client that is believed says of its user, or the
     /// connection of a browser. The connection of a client that speaks for many people is nobody's place.
     fn place(self, begin: &Begin<'_>) -> Option<String> {
@@ -279,9 +269,11 @@ impl SignIns<'_> {
             "token-exchange",
             "urn:ietf:params:oauth:grant-type:jwt-bearer",
         ];
-        let client = self.tenant.client(begin.client.as_str())?;
-        let public = super::context::client_type(client) == ClientType::Public;
-        let named = begin.resume.context.as_ref().filter(|_| !public && client.trusted_to_forward);
+        // One that is no record of the tenant's is our own pages, which speak for nobody.
+        let client = self.tenant.client(begin.client.as_str());
+        let public = client.is_none_or(|client| super::context::client_type(client) == ClientType::Public);
+        let forwards = client.is_some_and(|client| client.trusted_to_forward);
+        let named = begin.resume.context.as_ref().filter(|_| !public && forwards);
         let address = match named.and_then(super::context::Context::address) {
             Some(address) => address,
             None if public || !SPOKEN_FOR.contains(&begin.resume.grant_type.as_str()) => *begin.facts.ip.known()?,

@@ -13,8 +13,6 @@ use subtle::ConstantTimeEq as _;
 use crate::app::App;
 use crate::directory::TenantView;
 
-/// How long a step waits for the next one.
-pub const LIFE: Seconds = 900;
 /// How long a dialogue takes at most.
 pub const LONGEST: Seconds = 3600;
 /// Longer ones are not looked at.
@@ -49,6 +47,12 @@ pub struct State {
     /// The person asked to trust this device, and what it shall be called.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<String>,
+    /// Tokens of devices that were trusted, as the browser brought them.
+    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    /// The token of somebody who stayed signed in, in place of the one they came with.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub stayed: Option<String>,
     /// Which step waits.
     #[serde(rename = "s")]
     pub stage: Stage,
@@ -119,31 +123,38 @@ impl Stage {
     }
 }
 
+/// How long a step waits for the next one.
+fn life(tenant: &TenantView) -> Seconds {
+    tenant.tenant.settings.oracle.request_state_lifetime.clamp(60, LONGEST)
+}
+
 fn purpose(tenant: &TenantView) -> String {
     format!("requestState\0{}", tenant.tenant.id)
 }
 
 impl State {
     /// The state of a dialogue that begins now.
-    pub fn begin(app: &App, caller: Option<ClientId>, application: Option<ClientId>) -> Self {
+    pub fn begin(app: &App, tenant: &TenantView, caller: Option<ClientId>, application: Option<ClientId>) -> Self {
         let now = app.world.now();
         Self {
             began: now,
-            expires: now + LIFE,
+            expires: now + life(tenant),
             caller,
             application,
             errand: None,
             origin: None,
             stay: None,
             trust: None,
+            devices: Vec::new(),
+            stayed: None,
             stage: Stage::Start,
         }
     }
 
     /// The same dialogue at another step, with time to answer it.
-    pub fn at(&self, app: &App, stage: Stage) -> Self {
+    pub fn at(&self, app: &App, tenant: &TenantView, stage: Stage) -> Self {
         let now = app.world.now();
-        Self { stage, expires: (now + LIFE).min(self.began + LONGEST), ..self.clone() }
+        Self { stage, expires: (now + life(tenant)).min(self.began + LONGEST), ..self.clone() }
     }
 
     /// As it is handed out.

@@ -1,0 +1,193 @@
+//! The first stage: nobody is known and nothing is stored. Which factor begins is policy's to say.
+
+use std::sync::Arc;
+
+use engine::FactorKind;
+use protocol::records::{Client, ClientId, GrantId};
+use serde_json::{Value, json};
+
+use super::factor::Factor;
+use super::state::{Stage, State};
+use super::step::{GRANT_TYPE, Members, Step, Stop, credentials, governing, members, served};
+use super::{password, username};
+use crate::app::App;
+use crate::call::Call;
+use crate::doors::idcs::fault::{Code, Failed};
+use crate::signin::context::{Context, gather};
+use crate::signin::stored::Resume;
+use crate::signin::trust::TrustKind;
+use crate::signin::{Begin, SignIns};
+
+/// How a dialogue begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// With a name and a password.
+    Password,
+    /// With a name alone.
+    Username,
+}
+
+impl First {
+    /// What these kinds, in their order, come to; none where nothing of them is served here.
+    pub fn of(any_of: &[FactorKind]) -> Option<Self> {
+        match any_of.iter().find(|kind| served(**kind)) {
+            None => None,
+            Some(FactorKind::Password) => Some(Self::Password),
+            Some(_) => Some(Self::Username),
+        }
+    }
+
+    fn factor(self) -> Factor {
+        match self {
+            Self::Password => Factor::UsernamePassword,
+            Self::Username => Factor::Username,
+        }
+    }
+}
+
+/// The application of this name; the client itself where none is named.
+///
+/// # Errors
+/// There is none of this name, or it is switched off.
+pub fn application(call: &Call, caller: &Arc<Client>, name: Option<&str>) -> Result<Arc<Client>, Failed> {
+    let Some(name) = name else { return Ok(Arc::clone(caller)) };
+    let mut all = call.tenant.clients.values().filter(|client| client.name == name || client.id.as_str() == name);
+    let found = all.next().ok_or_else(|| Failed::from(Code::AppUnknown))?;
+    if found.enabled { Ok(Arc::clone(found)) } else { Err(Code::AppInactive.into()) }
+}
+
+/// Who begins a dialogue, for the session endpoint and the hand-over of a browser as well.
+pub struct Opening<'a> {
+    /// The process.
+    pub app: &'a App,
+    /// The request.
+    pub call: &'a Call,
+    /// The client that runs it; none where the browser is handed to whichever page.
+    pub caller: Option<&'a Client>,
+    /// The application that is signed in to.
+    pub application: &'a Arc<Client>,
+    /// What brought the browser here, for the session endpoint to go back to.
+    pub errand: Option<String>,
+    /// Tokens of devices that were trusted, as the browser brought them.
+    pub devices: Vec<String>,
+}
+
+impl Opening<'_> {
+    /// The body of the first stage.
+    ///
+    /// # Errors
+    /// Policy lets nobody begin; the server failed.
+    pub async fn body(&self) -> Result<Members, Stop> {
+        let first = preview(self.app, self.call, self.caller.unwrap_or(self.application), self.application).await?;
+        let caller = self.caller.map(|client| client.id.clone());
+        let mut state = State::begin(self.app, &self.call.tenant, caller, Some(self.application.id.clone()));
+        state.errand.clone_from(&self.errand);
+        state.devices.clone_from(&self.devices);
+        Ok(body(self.app, self.call, first, Some(&state)))
+    }
+}
+
+/// How a dialogue would begin now.
+async fn preview(app: &App, call: &Call, speaks: &Client, application: &Client) -> Result<First, Stop> {
+    let policy = governing(call, application)?;
+    let facts = gather(&call.tenant, speaks, Some(&Context::default()), call.peer, None, &app.geo);
+    let begin = Begin {
+        client: application.id.clone(),
+        grant: GrantId(String::new()),
+        policy: Some(&policy),
+        after: None,
+        facts: &facts,
+        prior: None,
+        resume: Resume { grant_type: GRANT_TYPE.to_owned(), ..Resume::default() },
+    };
+    let asked = (SignIns { app, tenant: &call.tenant }).preview(begin).await;
+    let asked = asked.map_err(|failure| Stop::of(failure, Factor::UsernamePassword))?;
+    asked.as_deref().and_then(First::of).ok_or_else(|| Code::DeniedByPolicy.into())
+}
+
+/// The body of the first stage.
+fn body(app: &App, call: &Call, first: First, state: Option<&State>) -> Members {
+    let factor = first.factor();
+    let mut body = members(json!({
+        "status": "success",
+        "nextOp": ["credSubmit"],
+        "nextAuthFactors": [factor.as_str()],
+    }));
+    body.insert(factor.as_str().to_owned(), credentials(factor.credentials()));
+    if (SignIns { app, tenant: &call.tenant }).trust_settings(TrustKind::StaySignedIn).enabled {
+        body.insert("keepMeSignedInEnabled".to_owned(), Value::Bool(true));
+    }
+    if let Some(state) = state {
+        body.insert("requestState".to_owned(), state.seal(app, &call.tenant).into());
+    }
+    body
+}
+
+/// The first stage once more, as a step leaves it behind that came to nothing.
+///
+/// # Errors
+/// See [`Opening::body`].
+pub async fn again(step: &Step<'_>) -> Result<Members, Stop> {
+    let first = preview(step.app, step.call, &step.caller.client, step.application).await?;
+    let mut again = body(step.app, step.call, first, None);
+    again.remove("keepMeSignedInEnabled");
+    again.insert("requestState".to_owned(), step.next(Stage::Start).into());
+    Ok(again)
+}
+
+/// `credSubmit` at the first stage.
+///
+/// # Errors
+/// What was sent does not fit, or is wrong.
+pub async fn submit(step: &Step<'_>) -> Result<Members, Stop> {
+    let sent = &step.request.credentials;
+    let (name, password) = (sent.text("username")?, sent.text("password")?);
+    match step.request.factor {
+        None | Some(Factor::UsernamePassword | Factor::Username) => {}
+        Some(_) => return Err(not_offered(step).await?),
+    }
+    let name = name.filter(|name| !name.trim().is_empty());
+    match (name, password, step.request.factor) {
+        (Some(name), Some(password), None | Some(Factor::UsernamePassword)) => {
+            password::submit(step, name.trim(), password.into()).await
+        }
+        (Some(name), _, None | Some(Factor::Username)) => username::name(step, name.trim()).await,
+        (Some(_), _, Some(_)) => Err(missing(step, "password").await?),
+        (None, ..) => Err(missing(step, "username").await?),
+    }
+}
+
+async fn missing(step: &Step<'_>, member: &str) -> Result<Stop, Stop> {
+    let failed = Failed::incomplete(format!("The credential {member} is missing."));
+    Ok(Stop::from(failed).with(again(step).await?))
+}
+
+async fn not_offered(step: &Step<'_>) -> Result<Stop, Stop> {
+    let again = again(step).await?;
+    let offered: Vec<&str> = again
+        .get("nextAuthFactors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let text = format!("The factor is not supported here; supported: {}.", offered.join(", "));
+    Ok(Stop::from(Failed::saying(Code::FactorNotOffered, text)).with(again))
+}
+
+/// What a sign-in begins with. `client` is whoever runs the dialogue.
+pub fn resume(step: &Step<'_>) -> Resume {
+    Resume {
+        grant_type: GRANT_TYPE.to_owned(),
+        context: Some(step.context()),
+        issuer: step.call.tenant.tenant.settings.oracle.issuer.clone(),
+        began: step.app.world.now(),
+        enrols: true,
+        ..Resume::default()
+    }
+}
+
+/// The client a stored sign-in is kept under.
+pub fn runner(step: &Step<'_>) -> ClientId {
+    step.caller.client.id.clone()
+}
