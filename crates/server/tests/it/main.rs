@@ -36,3 +36,4 @@ mod seeds;
 mod support;
 mod token_exchange;
 mod tokens;
+mod trust;

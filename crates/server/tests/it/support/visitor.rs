@@ -144,7 +144,8 @@ impl Page {
         let mut fields = Vec::new();
         for (at, _) in html.match_indices("<input") {
             let tag = &html[at..at + html[at..].find('>').unwrap()];
-            if let Some(name) = Self::attribute(tag, "name") {
+            let unticked = tag.contains("type=\"checkbox\"") && !tag.ends_with(" checked");
+            if let Some(name) = Self::attribute(tag, "name").filter(|_| !unticked) {
                 fields.push((name, Self::attribute(tag, "value").unwrap_or_default()));
             }
         }
