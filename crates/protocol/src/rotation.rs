@@ -62,6 +62,7 @@ mod tests {
             refresh_expires: 500,
             refresh_previous: Some(digest(1)),
             rotated_at: 100,
+            session: None,
             version: 1,
         }
     }

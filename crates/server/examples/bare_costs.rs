@@ -230,6 +230,7 @@ fn grant(world: &World, tenant: &TenantId) -> Grant {
         refresh_expires: now + 64_800,
         refresh_previous: None,
         rotated_at: 0,
+        session: None,
         version: 1,
     }
 }

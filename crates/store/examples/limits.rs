@@ -49,6 +49,7 @@ fn grant(number: u64) -> Grant {
         refresh_expires: 1_800_060_000,
         refresh_previous: None,
         rotated_at: 1_800_000_000,
+        session: None,
         version: 1,
     }
 }

@@ -194,6 +194,8 @@ pub enum Change {
     RevokeGrant(GrantId),
     /// Every living grant of a person, and with each every token of it, is dead. Touches any number.
     RevokeGrantsOf(UserId),
+    /// Every living grant that ends with this browser session is dead. Touches any number.
+    RevokeGrantsOfSession(String),
     /// A new or changed enrolment; `version` 0 is new (and stored as 1), otherwise the version it replaces.
     PutEnrolment(Enrolment),
     /// An enrolment is gone.
@@ -263,6 +265,17 @@ pub enum Change {
     },
     /// A document that is new (`version` 0; refused if its name is taken), or the next state of the one with this version.
     PutItem(Item),
+    /// The next state of a document whose owner, link and end stay: the cheapest way, no index is touched.
+    EditItem {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What it says now.
+        body: String,
+        /// The version it replaces.
+        version: i64,
+    },
     /// A document is used up. Refused if it is not there, or is another version than the one named.
     TakeItem {
         /// Its kind.

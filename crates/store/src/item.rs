@@ -41,6 +41,8 @@ const ADD: &str = "INSERT INTO items (name, kind, tenant, owner, link, created, 
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1) ON CONFLICT DO NOTHING";
 const REPLACE: &str = "UPDATE items SET owner = $1, link = $2, expires = $3, body = $4, version = version + 1 \
      WHERE name = $5 AND kind = $6 AND tenant = $7 AND version = $8";
+const EDIT: &str = "UPDATE items SET body = $1, version = version + 1 \
+     WHERE name = $2 AND kind = $3 AND tenant = $4 AND version = $5";
 const TAKE: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3";
 const TAKE_VERSION: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3 AND version = $4";
 const DROP_OWNED: &str = "DELETE FROM items WHERE owner = $1 AND kind = $2 AND tenant = $3";
@@ -79,6 +81,12 @@ pub(crate) fn put(index: usize, tenant: &TenantId, item: Item) -> Op {
         item.version.into(),
     ];
     Op::must(index, REPLACE, values)
+}
+
+/// The next state of a document of which only the body changes.
+pub(crate) fn edit(index: usize, tenant: &TenantId, kind: &'static str, key: String, body: String, version: i64) -> Op {
+    let values = vec![body.into(), name(key).into(), kind.into(), tenant.as_str().into(), version.into()];
+    Op::must(index, EDIT, values)
 }
 
 /// A document that is gone, and must have been there.

@@ -5,6 +5,7 @@ mod group;
 mod pipeline;
 mod tls;
 
+use std::error::Error as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,6 +24,16 @@ use pipeline::together;
 
 /// A transaction that lost against another is tried this often.
 const TRIES: usize = 20;
+
+/// What was certainly not committed when its connection ended is tried again on another one so often.
+const RECONNECTS: usize = 3;
+
+/// A database that acknowledges nothing for so long is gone, whatever the routers in between still believe.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// An idle connection is asked whether it still stands after this long, and then so often.
+const IDLE: Duration = Duration::from_secs(30);
+const ASKED: Duration = Duration::from_secs(5);
 
 /// How long a free connection is waited for.
 const WAIT: Duration = Duration::from_secs(5);
@@ -73,10 +84,7 @@ impl Postgres {
         params: &[Param<'_>],
         decode: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let client = self.connection().await?;
-        let statement = client.prepare_cached(sql).await.map_err(cannot_read)?;
-        let rows = client.query(&statement, &borrowed(params)).await.map_err(cannot_read)?;
-        rows.iter().map(|row| decode(&Row::Postgres(row))).collect()
+        self.query(sql, params).await?.iter().map(|row| decode(&Row::Postgres(row))).collect()
     }
 
     pub(crate) async fn first<T>(
@@ -85,10 +93,25 @@ impl Postgres {
         params: &[Param<'_>],
         decode: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let client = self.connection().await?;
-        let statement = client.prepare_cached(sql).await.map_err(cannot_read)?;
-        let rows = client.query(&statement, &borrowed(params)).await.map_err(cannot_read)?;
-        rows.first().map(|row| decode(&Row::Postgres(row))).transpose()
+        self.query(sql, params).await?.first().map(|row| decode(&Row::Postgres(row))).transpose()
+    }
+
+    /// Reads, and reads again what lost a race or its connection: that changes nothing.
+    async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let (mut races, mut reconnects) = (0, 0);
+        loop {
+            let client = self.connection().await?;
+            let rows = async {
+                let statement = client.prepare_cached(sql).await?;
+                client.query(&statement, &borrowed(params)).await
+            };
+            match rows.await {
+                Ok(rows) => return Ok(rows),
+                Err(error) if is_lost_race(&error) && races < TRIES => races += 1,
+                Err(error) if is_disconnected(&error) && reconnects < RECONNECTS => reconnects += 1,
+                Err(error) => return Err(cannot_read(error)),
+            }
+        }
     }
 
     pub(crate) async fn transact(&self, ops: Vec<Op>) -> Result<u64, CommitError> {
@@ -135,6 +158,13 @@ pub(crate) fn config(url: &str) -> Result<Config, StoreError> {
     }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT);
+    }
+    // Without these a host that vanished without a word is waited for until the kernel gives up, a quarter of an hour.
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENT);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_idle(IDLE).keepalives_interval(ASKED);
     }
     Ok(config)
 }
@@ -194,11 +224,12 @@ async fn prepare(client: &Object, ops: &[Op]) -> Result<Vec<Statement>, tokio_po
 /// Runs one caller's statements in a transaction of their own: two round trips, one to do and one to commit, because
 /// whether a condition held is judged in between.
 async fn transact(pool: &Pool, ops: &[Op]) -> Result<u64, CommitError> {
-    let mut tries = 0;
+    let (mut races, mut reconnects) = (0, 0);
     loop {
         match attempt(pool, ops).await {
-            Err(Failure::LostRace(_)) if tries < TRIES => tries += 1,
-            Err(Failure::LostRace(error)) => return Err(cannot_write(error).into()),
+            Err(Failure::LostRace(_)) if races < TRIES => races += 1,
+            Err(Failure::Disconnected(_)) if reconnects < RECONNECTS => reconnects += 1,
+            Err(Failure::LostRace(error) | Failure::Disconnected(error)) => return Err(cannot_write(error).into()),
             Err(Failure::Final(error)) => return Err(error),
             Ok(rows) => return Ok(rows),
         }
@@ -206,7 +237,10 @@ async fn transact(pool: &Pool, ops: &[Op]) -> Result<u64, CommitError> {
 }
 
 enum Failure {
+    /// Nothing happened, and may if tried again.
     LostRace(tokio_postgres::Error),
+    /// The connection ended before anything could be committed.
+    Disconnected(tokio_postgres::Error),
     Final(CommitError),
 }
 
@@ -220,11 +254,16 @@ impl Failure {
             Self::Final(cannot_write(error).into())
         }
     }
+
+    /// Of what was sent before a commit was.
+    fn uncommitted(error: tokio_postgres::Error, change: usize) -> Self {
+        if is_disconnected(&error) { Self::Disconnected(error) } else { Self::of(error, change) }
+    }
 }
 
 async fn attempt(pool: &Pool, ops: &[Op]) -> Result<u64, Failure> {
     let client = connection(pool).await.map_err(|error| Failure::Final(error.into()))?;
-    let statements = prepare(&client, ops).await.map_err(|error| Failure::of(error, 0))?;
+    let statements = prepare(&client, ops).await.map_err(|error| Failure::uncommitted(error, 0))?;
     if let ([op], [statement]) = (ops, &statements[..]) {
         let rows = execute(&client, statement, op).await.map_err(|error| Failure::of(error, op.change))?;
         return judge(op, rows).map_err(Failure::Final);
@@ -241,9 +280,9 @@ async fn attempt(pool: &Pool, ops: &[Op]) -> Result<u64, Failure> {
     let done = match began {
         Ok(_) => ops.iter().zip(results).try_fold(0, |rows, (op, result)| match result {
             Ok(more) => judge(op, more).map(|more| rows + more).map_err(Failure::Final),
-            Err(error) => Err(Failure::of(error, op.change)),
+            Err(error) => Err(Failure::uncommitted(error, op.change)),
         }),
-        Err(error) => Err(Failure::of(error, 0)),
+        Err(error) => Err(Failure::uncommitted(error, 0)),
     };
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = client.batch_execute(end).await;
@@ -275,6 +314,14 @@ fn borrowed<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
 
 fn is_lost_race(error: &tokio_postgres::Error) -> bool {
     matches!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
+}
+
+/// Whether the connection ended under a statement, and not the statement itself.
+fn is_disconnected(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code),
+        None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
+    }
 }
 
 fn cannot_read(source: tokio_postgres::Error) -> StoreError {

@@ -32,11 +32,14 @@ const JWT_REVOKED: &str = "SELECT 1 FROM revoked_jwts WHERE jti = $1 AND tenant 
      WHERE g.id = $3 AND g.tenant = $2 \
      AND (g.active = 0 OR (g.subject IS NOT NULL AND (u.active IS NULL OR u.active = 0 OR u.not_before > $4)))";
 const GRANT: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
-     g.refresh_expires, g.refresh_previous, g.rotated_at, g.version \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
      FROM grants g WHERE g.id = $1 AND g.tenant = $2";
 const GRANTS_OF_USER: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
-     g.refresh_expires, g.refresh_previous, g.rotated_at, g.version \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
      FROM grants g WHERE g.subject = $1 AND g.tenant = $2 ORDER BY g.created, g.id LIMIT $3";
+const NEWEST_GRANTS_OF_USER: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
+     FROM grants g WHERE g.subject = $1 AND g.tenant = $2 ORDER BY g.created DESC, g.id DESC LIMIT $3";
 const USER: &str = "SELECT u.id, u.source, u.username, u.active, u.password, u.member_of, u.attributes, \
      u.not_before, u.created, u.updated FROM users u WHERE u.id = $1 AND u.tenant = $2";
 const USER_BY_LOGIN: &str = "SELECT u.id, u.source, u.username, u.active, u.password, u.member_of, u.attributes, \
@@ -135,6 +138,17 @@ impl Store {
     pub async fn grants_of_user(&self, tenant: &TenantId, user: &UserId, limit: i64) -> Result<Vec<Grant>, StoreError> {
         let params = [user.as_str().into(), tenant.as_str().into(), limit.into()];
         self.all(GRANTS_OF_USER, &params, |row| grant(row, tenant)).await
+    }
+
+    /// The same, newest first.
+    pub async fn newest_grants_of_user(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        limit: i64,
+    ) -> Result<Vec<Grant>, StoreError> {
+        let params = [user.as_str().into(), tenant.as_str().into(), limit.into()];
+        self.all(NEWEST_GRANTS_OF_USER, &params, |row| grant(row, tenant)).await
     }
 
     /// A person.
@@ -250,7 +264,8 @@ fn grant(row: &Row<'_>, tenant: &TenantId) -> Result<Grant, StoreError> {
         refresh_expires: row.int(8)?,
         refresh_previous: row.opt_digest(9)?,
         rotated_at: row.int(10)?,
-        version: row.int(11)?,
+        session: row.opt_text(11)?,
+        version: row.int(12)?,
     })
 }
 

@@ -70,8 +70,8 @@ pub(crate) const ADD_TOKEN: &str = "INSERT INTO tokens (digest, tenant, client, 
 const REVOKE_TOKEN: &str = "DELETE FROM tokens WHERE digest = $1 AND tenant = $2";
 const REVOKE_JWT: &str = "INSERT INTO revoked_jwts (jti, tenant, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const ADD_GRANT: &str = "INSERT INTO grants (id, tenant, client, subject, active, created, expires, kept, detail, \
-     refresh, refresh_expires, refresh_previous, rotated_at, version) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+     refresh, refresh_expires, refresh_previous, rotated_at, session, version) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
 // A dead grant never comes back: neither by a version read before it died, nor by `active` set again.
 const UPDATE_GRANT: &str = "UPDATE grants SET active = $1, expires = $2, \
      kept = CASE WHEN kept < CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) ELSE kept END, detail = $4, refresh = $5, \
@@ -81,6 +81,8 @@ const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, version = version + 1 
      WHERE id = $1 AND tenant = $2 AND active = 1";
 const REVOKE_GRANTS_OF: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE subject = $1 AND tenant = $2 AND active = 1";
+const REVOKE_GRANTS_OF_SESSION: &str = "UPDATE grants SET active = 0, version = version + 1 \
+     WHERE session = $1 AND tenant = $2 AND active = 1";
 const ADD_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
      lookup, payload, created, updated, attempted, version, managed) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0) ON CONFLICT DO NOTHING";
@@ -231,6 +233,7 @@ fn compile_one(
         Change::AddGrant(grant) => return add_grant(index, tenant, grant, kept, ops),
         Change::UpdateGrant(grant) => return update_grant(index, tenant, grant, kept, ops),
         Change::RevokeGrant(id) => Op::any(index, REVOKE_GRANT, vec![id.0.into(), t()]),
+        Change::RevokeGrantsOfSession(id) => Op::any(index, REVOKE_GRANTS_OF_SESSION, vec![id.into(), t()]),
         Change::RevokeGrantsOf(user) => Op::any(index, REVOKE_GRANTS_OF, vec![user.0.into(), t()]),
         Change::PutEnrolment(enrolment) => put_enrolment(index, tenant, enrolment)?,
         Change::RemoveEnrolment(id) => Op::must(index, REMOVE_ENROLMENT, vec![id.0.into(), t()]),
@@ -252,6 +255,7 @@ fn compile_one(
         Change::JoinGroup { group, user } => return people::join_group(index, tenant, &group, &user, ops),
         Change::LeaveGroup { group, user } => return people::leave_group(index, tenant, &group, &user, ops),
         Change::PutItem(item) => item::put(index, tenant, item),
+        Change::EditItem { kind, name, body, version } => item::edit(index, tenant, kind, name, body, version),
         Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),
         Change::DropItemsOf { kind, owner } => item::drop_owned(index, tenant, kind, owner),
         Change::DropItemsLinked { kind, link } => item::drop_linked(index, tenant, kind, link),
@@ -380,6 +384,7 @@ fn add_grant(index: usize, tenant: &TenantId, grant: Grant, kept: &Kept, ops: &m
             grant.refresh_expires.into(),
             grant.refresh_previous.into(),
             grant.rotated_at.into(),
+            grant.session.into(),
             grant.version.into(),
         ],
     ));

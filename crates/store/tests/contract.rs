@@ -13,6 +13,8 @@ mod crash;
 mod directory;
 #[path = "contract/items.rs"]
 mod items;
+#[path = "contract/lost.rs"]
+mod lost;
 #[path = "contract/once.rs"]
 mod once;
 #[path = "contract/outbox.rs"]

@@ -31,6 +31,8 @@ pub struct Grant {
     pub refresh_previous: Option<Digest>,
     /// When the last rotation happened.
     pub rotated_at: Seconds,
+    /// The browser session it ends with (Back-Channel Logout 1.0 §2.7); none where it outlives its session.
+    pub session: Option<String>,
     /// Grows with every change.
     pub version: i64,
 }

@@ -283,6 +283,11 @@ impl Session {
         self.body.proofs.iter().cloned().map(|proof| Proof { this_run: false, ..proof }).collect()
     }
 
+    /// The name of its row, which changes with every sign-in and opens nothing.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// When the person last actively authenticated.
     pub fn auth_time(&self) -> Seconds {
         self.body.auth_time

@@ -5,6 +5,7 @@
 
 use protocol::pkce::Challenge;
 use protocol::records::{Client, ClientId, GrantDetail, GrantId, Seconds, UserId};
+use protocol::scope::OFFLINE_ACCESS;
 use serde::{Deserialize, Serialize};
 use store::{Change, Item};
 
@@ -14,11 +15,13 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::tokens;
 
-/// Characters of a code: 178 random bits.
+/// Characters of a code that are drawn: 178 random bits.
 const LENGTH: usize = 30;
+/// Characters before them: the second it was made in, so that codes of one time are kept side by side.
+const WHEN: usize = 8;
 /// Seconds a code lives where its client sets nothing.
 const LIFETIME: Seconds = 300;
-/// Seconds for which a spent code is still recognised: as long as an access token usually lives.
+/// Seconds for which a code is recognised after its end, spent or not: as long as an access token usually lives.
 const REMEMBERED: Seconds = 7200;
 
 /// What a code stands for.
@@ -38,6 +41,9 @@ pub struct Authorized {
     pub challenge: Option<Challenge>,
     /// When it was given.
     pub given: Seconds,
+    /// When it may be redeemed no longer.
+    #[serde(default)]
+    pub until: Seconds,
     /// Tokens left with the code: there is a grant already.
     pub front: bool,
     /// What is granted. The claims of the person are read when it is redeemed.
@@ -61,20 +67,26 @@ pub enum Found {
     Unknown,
 }
 
+/// Whether what comes of a code ends with the session: refresh tokens without `offline_access` do (Back-Channel Logout 1.0 §2.7).
+pub fn bound(client: &Client, scope: &[String]) -> bool {
+    client.grant_types.contains("refresh_token") && !scope.iter().any(|scope| scope == OFFLINE_ACCESS)
+}
+
 /// A new code, and the change that makes it good.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn make(app: &App, client: &Client, authorized: Authorized) -> Result<(String, Change), Fault> {
-    let code = app.world.token(LENGTH);
+pub fn make(app: &App, client: &Client, mut authorized: Authorized) -> Result<(String, Change), Fault> {
     let now = app.world.now();
+    let code = format!("{now:0WHEN$x}{}", app.world.token(LENGTH));
+    authorized.until = now + client.authorization_code_lifetime.unwrap_or(LIFETIME);
     let item = Item {
         kind: KIND,
         name: name(&code),
         owner: Some(authorized.subject.0.clone()),
         link: Some(authorized.session.clone()),
         created: now,
-        expires: now + client.authorization_code_lifetime.unwrap_or(LIFETIME),
+        expires: authorized.until + REMEMBERED,
         body: write(&Body::Good(Box::new(authorized)))?,
         version: 0,
     };
@@ -96,18 +108,19 @@ pub async fn find(app: &App, call: &Call, code: &str) -> Result<Found, Fault> {
     let now = app.world.now();
     match body {
         Body::Spent(grant) => Ok(Found::Spent(grant)),
-        Body::Good(_) if item.expires <= now => Ok(Found::Unknown),
+        Body::Good(authorized) if authorized.until <= now => Ok(Found::Unknown),
         Body::Good(authorized) => {
             let body = write(&Body::Spent(authorized.grant.clone()))?;
             // Another version is another redemption: of many at once, one is written.
-            let spent = Item { body, expires: now + REMEMBERED, ..item };
-            Ok(Found::Good(authorized, Box::new(Change::PutItem(spent))))
+            let spent = Change::EditItem { kind: KIND, name: item.name, body, version: item.version };
+            Ok(Found::Good(authorized, Box::new(spent)))
         }
     }
 }
 
 fn name(code: &str) -> String {
-    tokens::hex(&tokens::digest(code).0)
+    let when = code.get(..WHEN).unwrap_or_default();
+    format!("{when}{}", tokens::hex(&tokens::digest(code).0))
 }
 
 fn write(body: &Body) -> Result<String, Fault> {

@@ -253,6 +253,14 @@ async fn answered(app: &App, call: &Call) -> Result<Response, Stop> {
     end(app, call, session, &sessions, &question.after, client, &question.locales).await
 }
 
+/// A person signs out at a page of ours.
+pub async fn sign_out(app: &App, call: &Call, session: &Session, sessions: &[Session]) -> Response {
+    match end(app, call, Some(session), sessions, &After::Page, None, &[]).await {
+        Ok(response) => response,
+        Err(stop) => show(app, call, stop),
+    }
+}
+
 /// Ends the session with everything that hangs on it, and lets everybody know.
 async fn end(
     app: &App,
@@ -304,7 +312,7 @@ pub async fn close(app: &App, call: &Call, session: &Session) -> Result<(), Faul
 /// The same, with whatever else ends.
 async fn close_and(app: &App, call: &Call, session: &Session, more: Vec<Change>) -> Result<(), Fault> {
     let tenant = &call.tenant.tenant.id;
-    let mut changes = session::end(app, tenant, session).await?;
+    let mut changes = session::end(session).to_vec();
     changes.extend(more);
     let notices = notices::of(app, &call.tenant, session);
     let some = !notices.is_empty();

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::pipeline::{Step, together};
-use super::{Failure, InTransaction, TRIES, connection, execute, judge, prepare, transact};
+use super::{
+    InTransaction, RECONNECTS, TRIES, connection, execute, is_disconnected, is_lost_race, judge, prepare, transact,
+};
 use crate::error::{CommitError, StoreError};
 use crate::op::Op;
 
@@ -80,20 +82,25 @@ async fn write(pool: Pool, inbox: std::sync::Arc<tokio::sync::Mutex<mpsc::Receiv
     }
 }
 
-/// One transaction for all of them; where that fails for another reason than a lost race, one for each, so that no
-/// caller suffers for another's statement.
+/// One transaction for all of them. Where one of them is refused by the database itself, a transaction for each, so that no
+/// caller suffers for another's statement. Where nobody knows whether it was committed everybody is told just that: a second
+/// try would find the first one's traces and take them for somebody else's.
 async fn run(pool: &Pool, ops: &[Op]) -> Vec<Result<u64, CommitError>> {
     if let [op] = ops {
         return vec![transact(pool, std::slice::from_ref(op)).await];
     }
-    for _ in 0..TRIES {
+    let (mut races, mut reconnects) = (0, 0);
+    loop {
         match attempt(pool, ops).await {
             Ok(results) => return results,
-            Err(Failure::LostRace(_)) => {}
-            Err(Failure::Final(error)) => {
+            Err(Shared::LostRace) if races < TRIES => races += 1,
+            Err(Shared::Disconnected) if reconnects < RECONNECTS => reconnects += 1,
+            Err(Shared::Refused(error)) => {
                 tracing::warn!(%error, writes = ops.len(), "a shared transaction failed");
                 break;
             }
+            Err(Shared::LostRace | Shared::Disconnected) => return nobody_knows(ops, "it was tried too often"),
+            Err(Shared::Unknown(error)) => return nobody_knows(ops, &error),
         }
     }
     let mut results = Vec::with_capacity(ops.len());
@@ -103,9 +110,27 @@ async fn run(pool: &Pool, ops: &[Op]) -> Vec<Result<u64, CommitError>> {
     results
 }
 
-async fn attempt(pool: &Pool, ops: &[Op]) -> Result<Vec<Result<u64, CommitError>>, Failure> {
-    let client = connection(pool).await.map_err(|error| Failure::Final(error.into()))?;
-    let statements = prepare(&client, ops).await.map_err(|error| Failure::of(error, 0))?;
+fn nobody_knows(ops: &[Op], error: &str) -> Vec<Result<u64, CommitError>> {
+    tracing::warn!(error, writes = ops.len(), "a shared transaction was lost");
+    ops.iter().map(|_| Err(StoreError::new("the database cannot be written").into())).collect()
+}
+
+/// Why a shared transaction was not committed, as far as is known.
+enum Shared {
+    LostRace,
+    /// Its connection ended before anything was sent on it.
+    Disconnected,
+    /// The database refused a statement, and with it all.
+    Refused(tokio_postgres::Error),
+    /// It may have been committed.
+    Unknown(String),
+}
+
+async fn attempt(pool: &Pool, ops: &[Op]) -> Result<Vec<Result<u64, CommitError>>, Shared> {
+    let client = connection(pool).await.map_err(|error| Shared::Unknown(error.to_string()))?;
+    let statements = prepare(&client, ops)
+        .await
+        .map_err(|error| if is_disconnected(&error) { Shared::Disconnected } else { Shared::Refused(error) })?;
     let transaction = InTransaction(Some(client));
     let client = transaction.client();
     let mut steps: Vec<Step<'_>> = Vec::with_capacity(ops.len() + 2);
@@ -115,11 +140,18 @@ async fn attempt(pool: &Pool, ops: &[Op]) -> Result<Vec<Result<u64, CommitError>
     }
     // The commit goes along: after an error the server makes it a rollback, and the errors are looked at below.
     steps.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
-    let results = together(steps).await;
-    let counts: Vec<u64> = match results.into_iter().collect() {
-        Ok(counts) => counts,
-        Err(error) => return Err(Failure::of(error, 0)),
-    };
+    let commit = steps.len() - 1;
+    let mut counts = Vec::with_capacity(steps.len());
+    for (place, result) in together(steps).await.into_iter().enumerate() {
+        match result {
+            Ok(rows) => counts.push(rows),
+            Err(error) if is_lost_race(&error) => return Err(Shared::LostRace),
+            // An error of a statement is the server's word that the transaction is over; one of the commit itself is not, and
+            // a connection that ended took its answers along.
+            Err(error) if place < commit && error.code().is_some() => return Err(Shared::Refused(error)),
+            Err(error) => return Err(Shared::Unknown(error.to_string())),
+        }
+    }
     transaction.end();
     // Without the counts of `BEGIN` and `COMMIT` around them.
     Ok(ops.iter().zip(&counts[1..]).map(|(op, rows)| judge(op, *rows)).collect())

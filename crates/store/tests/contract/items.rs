@@ -84,6 +84,26 @@ fn one_of_many_who_use_up_an_item_at_once_has_it() {
 }
 
 #[test]
+fn the_body_of_an_item_is_replaced_by_its_version_and_nothing_else_of_it() {
+    on_both(|store| async move {
+        do_one(&store, Change::PutItem(item("a"))).await;
+        let edit = |version| Change::EditItem {
+            kind: "session",
+            name: "a".to_owned(),
+            body: "{\"now\":1}".to_owned(),
+            version,
+        };
+        do_one(&store, edit(1)).await;
+        let stands = store.item(&tenant(), "session", "a").await.unwrap().unwrap();
+        assert_eq!(stands, Item { body: "{\"now\":1}".to_owned(), version: 2, ..item("a") });
+        for version in [0, 1, 3] {
+            let late = store.commit(&tenant(), "test", vec![edit(version)]).await;
+            assert!(matches!(late, Err(store::CommitError::Refused { .. })), "{version}");
+        }
+    });
+}
+
+#[test]
 fn items_are_dropped_by_owner_and_by_link_and_nothing_else_is() {
     on_both(|store| async move {
         for name in ["a", "b"] {

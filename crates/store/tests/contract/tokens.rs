@@ -144,3 +144,21 @@ fn the_grants_of_one_person_die_together_and_nobody_elses_do() {
         do_one(&store, Change::RevokeGrantsOf("nobody".into())).await;
     });
 }
+
+#[test]
+fn the_grants_of_one_session_die_together_and_nobody_elses_do() {
+    on_both(|store| async move {
+        let of = |id: &str, session: Option<&str>| protocol::records::Grant {
+            session: session.map(str::to_owned),
+            ..grant(id)
+        };
+        let grants = [of("g", Some("s")), of("h", Some("t")), of("i", None)];
+        store.commit(&tenant(), "test", grants.clone().into_iter().map(Change::AddGrant).collect()).await.unwrap();
+        assert_eq!(store.grant(&tenant(), &"g".into()).await.unwrap(), Some(grants[0].clone()));
+        do_one(&store, Change::RevokeGrantsOfSession("s".to_owned())).await;
+        for (id, active) in [("g", false), ("h", true), ("i", true)] {
+            assert_eq!(store.grant(&tenant(), &id.into()).await.unwrap().unwrap().active, active, "{id}");
+        }
+        do_one(&store, Change::RevokeGrantsOfSession("nobody".to_owned())).await;
+    });
+}

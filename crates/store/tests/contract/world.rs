@@ -152,6 +152,7 @@ pub fn grant(id: &str) -> Grant {
         refresh_expires: NOW + 1800,
         refresh_previous: None,
         rotated_at: NOW,
+        session: None,
         version: 1,
     }
 }

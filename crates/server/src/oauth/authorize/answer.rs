@@ -134,6 +134,8 @@ impl Visit<'_> {
                 redirect_uri: request.target.redirect_uri_to_repeat().map(str::to_owned),
                 challenge: request.challenge.clone(),
                 given: now,
+                // Set where its life is known.
+                until: now,
                 front: kind.token,
                 detail: detail.clone(),
             };
@@ -156,6 +158,7 @@ impl Visit<'_> {
                 refresh_expires: 0,
                 refresh_previous: None,
                 rotated_at: now,
+                session: codes::bound(client, &detail.scope).then(|| outcome.session.clone()).filter(|_| kind.code),
                 // Not a new one any more when its code is redeemed.
                 version: 1,
             }));
