@@ -26,9 +26,10 @@ export function startBrowser() {
 }
 
 /**
- * A page in a fresh profile. Whatever it complains about, and whomever else than these origins it asks, fails the test.
+ * A page in a fresh profile. Whatever it complains about, and whomever else than these origins it asks, fails the test. A test
+ * that breaks something itself names what is `tolerated` then.
  */
-export async function openPage(t, browser, origins, options = {}) {
+export async function openPage(t, browser, origins, { tolerated = [], ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-GB', ...options })
   context.setDefaultTimeout(15_000)
   const page = await context.newPage()
@@ -36,7 +37,8 @@ export async function openPage(t, browser, origins, options = {}) {
   page.on('console', message => {
     // A page that refuses says so by its status as well, and that is told here.
     const refused = /^Failed to load resource: .* status of 400/.test(message.text()) && message.location().url === page.url()
-    if (message.type() === 'error' && !refused) complaints.push(message.text())
+    const meant = tolerated.some(one => one.test(message.text()))
+    if (message.type() === 'error' && !refused && !meant) complaints.push(message.text())
   })
   page.on('pageerror', error => complaints.push(error.message))
   page.on('request', request => {

@@ -20,14 +20,15 @@ const written = { server: 'https://localhost:8460', application: 'http://127.0.0
 /**
  * Starts a server. `application` and `backend` are the origins the relying party listens at.
  *
- * With `dev` it speaks plain HTTP and its outbox can be read; otherwise it speaks TLS.
+ * With `dev` it speaks plain HTTP and its outbox can be read; otherwise it speaks TLS. `change` makes another tenant file of the
+ * usual one.
  */
-export async function startServer({ dev = false, application = written.application, backend = written.backend } = {}) {
+export async function startServer({ dev = false, application = written.application, backend = written.backend, change = text => text } = {}) {
   const home = await mkdtemp(join(tmpdir(), 'countersign-e2e-'))
   const port = await freePort()
   const origin = `${dev ? 'http' : 'https'}://localhost:${port}`
   const path = name => join(home, name)
-  let text = await readFile(join(directory, 'tenant.toml'), 'utf8')
+  let text = change(await readFile(join(directory, 'tenant.toml'), 'utf8'))
   text = text.replaceAll(written.server, origin).replaceAll(written.application, application)
   await writeFile(path('tenant.toml'), text.replaceAll(written.backend, backend))
 
