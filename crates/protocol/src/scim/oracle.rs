@@ -481,7 +481,11 @@ pub fn keep_phones_apart(before: &Document, after: &mut Document) {
     } else {
         after.insert("phoneNumbers".to_owned(), kept.into());
     }
-    after.insert(APART.to_owned(), own.into());
+    if own.is_empty() {
+        after.remove(APART);
+    } else {
+        after.insert(APART.to_owned(), own.into());
+    }
 }
 
 /// Takes every number for one that codes may be sent to: whoever wrote it showed the password, or keeps the directory.

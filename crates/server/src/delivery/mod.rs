@@ -3,6 +3,7 @@
 
 mod dev;
 mod http;
+mod link;
 mod notice;
 mod smtp;
 mod text;
@@ -11,6 +12,7 @@ pub use dev::DevOutbox;
 pub use http::{Http, HttpError};
 pub use notice::{Happened, NoticeText};
 pub use smtp::{Smtp, SmtpConfig, SmtpError};
+pub use link::{LinkText, Opens};
 pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
 
 use std::sync::{Arc, OnceLock};

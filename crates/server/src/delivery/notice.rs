@@ -26,6 +26,8 @@ pub enum Happened {
     PhoneRemoved,
     /// A new set of recovery codes.
     RecoveryCodes,
+    /// Another mail address.
+    AddressChanged,
 }
 
 /// A notice to one person.
@@ -90,6 +92,7 @@ fn what(happened: Happened, german: bool) -> &'static str {
         Happened::Changed => ("A way to sign in was changed", "Ein Anmeldeweg wurde geändert"),
         Happened::PhoneAdded => ("A phone was added", "Ein Telefon kam hinzu"),
         Happened::PhoneRemoved => ("A phone was removed", "Ein Telefon wurde entfernt"),
+        Happened::AddressChanged => ("Your email address was changed", "Ihre E-Mail-Adresse wurde geändert"),
         Happened::RecoveryCodes => ("New recovery codes were made", "Neue Wiederherstellungscodes wurden erstellt"),
     };
     if german { other } else { english }

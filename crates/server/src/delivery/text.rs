@@ -18,7 +18,7 @@ const LONGEST_TEXT: usize = 128 * 1024;
 const LONGEST_SUBJECT: usize = 300;
 
 /// Names of the texts of messages. Those that end in `.html` are escaped as HTML.
-pub const TEXT_NAMES: [&str; 8] = [
+pub const TEXT_NAMES: [&str; 11] = [
     "code.email.subject.txt",
     "code.email.txt",
     "code.email.html",
@@ -27,10 +27,13 @@ pub const TEXT_NAMES: [&str; 8] = [
     "notice.email.subject.txt",
     "notice.email.txt",
     "notice.email.html",
+    "link.email.subject.txt",
+    "link.email.txt",
+    "link.email.html",
 ];
 
 /// The built-in English. Texts of other languages stand under `language/name`.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 17] = [
     (TEXT_NAMES[0], include_str!("texts/en/code.email.subject.txt")),
     (TEXT_NAMES[1], include_str!("texts/en/code.email.txt")),
     (TEXT_NAMES[2], include_str!("texts/en/code.email.html")),
@@ -42,6 +45,12 @@ const BUILT_IN: [(&str, &str); 11] = [
     ("de/notice.email.subject.txt", include_str!("texts/de/notice.email.subject.txt")),
     ("de/notice.email.txt", include_str!("texts/de/notice.email.txt")),
     ("de/notice.email.html", include_str!("texts/de/notice.email.html")),
+    (TEXT_NAMES[8], include_str!("texts/en/link.email.subject.txt")),
+    (TEXT_NAMES[9], include_str!("texts/en/link.email.txt")),
+    (TEXT_NAMES[10], include_str!("texts/en/link.email.html")),
+    ("de/link.email.subject.txt", include_str!("texts/de/link.email.subject.txt")),
+    ("de/link.email.txt", include_str!("texts/de/link.email.txt")),
+    ("de/link.email.html", include_str!("texts/de/link.email.html")),
 ];
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -174,6 +183,11 @@ pub fn check_text(name: &str, source: &str) -> Result<(), TextError> {
         context! {
             service => "Example", account => "scott", what => "Your password was changed", factor => "Password",
             detail => "", at => "2026-05-01 04:00 UTC", link => "https://login.example.test/account",
+        }
+    } else if name.starts_with("link.") {
+        context! {
+            service => "Example", account => "scott", purpose => "reset", token => "aBcD", minutes => 30,
+            link => "https://login.example.test/resetpwd?token=aBcD",
         }
     } else {
         context! { service => "Example", correlation => "4821", code => "730164", life => in_words(300) }

@@ -32,6 +32,11 @@ impl Notice {
         Self { happened, factor: None, detail: None, before: None, new: None }
     }
 
+    /// Told at this address as well.
+    pub(super) fn and_at(self, before: Option<&str>) -> Self {
+        Self { before: before.map(str::to_owned), ..self }
+    }
+
     /// About an enrolment.
     pub(super) fn about(happened: Happened, enrolment: &Enrolment) -> Self {
         let text = |member: &str| enrolment.attributes.get(member).and_then(Value::as_str);

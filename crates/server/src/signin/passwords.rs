@@ -162,6 +162,21 @@ impl SignIns<'_> {
         Ok((self.hashed(to).await?, record))
     }
 
+    /// The same for a person who proved in another way who they are: none of the passwords before will do.
+    pub(super) async fn prepare_recovered(self, user: &User, to: Secret<String>) -> Result<(String, Change), NotChanged> {
+        self.judge_new(&to, &user.username, Some(user)).await?;
+        self.judge_history(&to, user, &self.remembered(user).await?).await?;
+        self.prepare_password(user, to).await
+    }
+
+    /// Whether a password would do for a person, as far as can be said without a look at those before.
+    ///
+    /// # Errors
+    /// It would not; too much to do, or the list of leaked passwords cannot be read.
+    pub async fn would_do(self, user: &User, password: &Secret<String>) -> Result<(), NotChanged> {
+        self.judge_new(password, &user.username, Some(user)).await
+    }
+
     /// A right password that has expired, or that an administrator set for one use, proves nothing: another must take its
     /// place. Told only to who knows it. It was no guess, so it does not count as one.
     pub(super) async fn due(
