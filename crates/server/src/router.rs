@@ -21,6 +21,10 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/.well-known/oauth-authorization-server", "metadata is public (RFC 8414 §3)"),
     ("/.well-known/oauth-authorization-server/{*issuer}", "metadata is public (RFC 8414 §3.1)"),
     ("/authorize", "people come to sign in, and nothing is given before they have (RFC 6749 §3.1)"),
+    ("/", "whoever types the name of the server is led to My security"),
+    ("/account", "who is not signed in is led to sign in first, and nothing is shown before"),
+    ("/account/{page}", "who is not signed in is led to sign in first, and nothing is shown before"),
+    ("/account/{page}/{item}", "who is not signed in is led to sign in first, and nothing is shown before"),
     ("/login/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
     ("/login/{handle}/{page}", "a dialogue opens with its handle and the cookie of its browser"),
     (
@@ -33,6 +37,7 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/oauth2/v1/authorize", "the authorization endpoint in Oracle's dialect"),
     ("/oauth2/v1/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
     ("/.well-known/idcs-configuration", "metadata is public (Oracle page §4.6)"),
+    (device::ORACLE_PAGE, "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
     ("/phone", "a page that holds nothing until an invitation is put into it (docs/device-protocol.md)"),
     ("/phone/worker.js", "the script behind that page, the same for everybody"),
@@ -72,6 +77,7 @@ pub fn build(app: App) -> Router {
     router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
     router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes()).merge(idcs::routes());
     router = router.route(logout::CONFIRM, post(logout::confirm));
+    router = router.route(device::ORACLE_PAGE, get(hosted::user_code_page).post(hosted::enter_user_code));
     if app.dev {
         router = router.route("/dev/outbox", get(dev::outbox)).route("/dev/callback", get(dev::callback));
     }
@@ -105,6 +111,7 @@ pub fn paths() -> Vec<&'static str> {
     all.extend(policyauth::vault::PATHS);
     all.extend(hosted::PATHS);
     all.extend(hosted::PHONE_PATHS);
+    all.extend(hosted::ACCOUNT_PATHS);
     all.extend(scim::PATHS);
     all.extend(idcs::paths());
     all.push(scim::REST);

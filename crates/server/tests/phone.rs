@@ -33,7 +33,10 @@ impl Server {
         let demo =
             std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/tenant.toml")).unwrap();
         let tenant = demo
-            .replace("[tenant.settings]", &format!("[tenant.settings]\npush = {{ enabled = true{push} }}"))
+            .replace(
+                "[tenant.settings.push]\nenabled = true\n",
+                &format!("[tenant.settings.push]\nenabled = true\n{}\n", push.replace(", ", "\n")),
+            )
             .replace("authnMethods = [\"emailotp\"]", "authnMethods = [\"signatures\"]");
         let file = directory.join("tenant.toml");
         std::fs::write(&file, tenant).unwrap();

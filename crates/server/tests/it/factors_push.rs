@@ -14,7 +14,10 @@ pub fn setup(push: &str) -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
                 entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
     Setup::new()
-        .replace("[tenant.settings]", &format!("[tenant.settings]\npush = {{ enabled = true{push} }}"))
+        .replace(
+            "[tenant.settings.push]\nenabled = true\n",
+            &format!("[tenant.settings.push]\nenabled = true\n{}\n", push.replace(", ", "\n")),
+        )
         .replace("authnMethods = [\"emailotp\"]", "authnMethods = [\"signatures\", \"emailotp\"]")
         .add(&client("helpdesk", "h", more))
 }

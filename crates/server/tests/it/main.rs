@@ -21,6 +21,7 @@ mod hosted;
 mod jwt_assertion;
 mod logout;
 mod matrix;
+mod oracle_tokens;
 mod par;
 mod password_grant;
 mod phone;

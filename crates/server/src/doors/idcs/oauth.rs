@@ -13,7 +13,7 @@ use crate::oauth::{authorize, device, introspect, revoke, token};
 pub use crate::oauth::oracle::authn_token;
 
 /// Its paths.
-pub const PATHS: [&str; 9] = [
+pub const PATHS: [&str; 10] = [
     "/oauth2/v1/authorize",
     "/oauth2/v1/token",
     "/oauth2/v1/introspect",
@@ -23,6 +23,8 @@ pub const PATHS: [&str; 9] = [
     "/oauth2/v1/.well-known/openid-configuration",
     "/.well-known/idcs-configuration",
     metadata::KEYS,
+    // A page like the hosted ones: the router knows both doors.
+    device::ORACLE_PAGE,
 ];
 
 /// Its routes.

@@ -130,8 +130,10 @@ pub(super) fn users(tenant: &mut Section<'_>, names: &mut Names) -> Vec<UserPart
 
 fn user_id<'a>(section: &mut Section<'a>) -> Option<(&'a str, Place)> {
     let (id, place) = section.need_text("id", "give ten upper-case letters and digits of its own")?;
-    let fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if !fits {
+    let ours = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    // As Oracle has them.
+    let guid = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if !ours && !guid {
         let message = format!("`{}` is no user id", id.escape_debug());
         section.report.add(&place, message, "use upper-case letters and digits, normally ten");
         return None;
