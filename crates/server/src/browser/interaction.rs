@@ -66,6 +66,8 @@ pub enum Purpose {
     Authorize(Box<AuthorizationRequest>),
     /// The approval of a device, by the code it shows.
     Device(String),
+    /// A page of My security, by its path.
+    Account(String),
     /// The confirmation of a logout, with what it was asked for as the logout endpoint wrote it.
     Logout(serde_json::Value),
 }

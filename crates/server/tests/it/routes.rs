@@ -19,12 +19,14 @@ fn every_path() -> Vec<(String, String)> {
         .into_iter()
         .filter(|path| !policyauth::PATHS.contains(path) && !policyauth::vault::PATHS.contains(path))
         .filter(|path| !hosted::PATHS.contains(path) && *path != logout::CONFIRM)
+        .filter(|path| !hosted::ACCOUNT_PATHS.contains(path))
         .filter(|path| !scim::PATHS.contains(path) && *path != scim::REST)
         .filter(|path| !idcs::paths().contains(path));
     let mut all: Vec<String> = core.flat_map(|path| PREFIXES.map(|prefix| format!("{prefix}{path}"))).collect();
     all.extend(policyauth::PATHS.into_iter().chain(policyauth::vault::PATHS).chain(hosted::PATHS).map(str::to_owned));
     all.push("/.well-known/oauth-authorization-server/{*issuer}".to_owned());
     all.push(logout::CONFIRM.to_owned());
+    all.extend(hosted::ACCOUNT_PATHS.map(str::to_owned));
     all.extend(scim::PATHS.into_iter().chain([scim::REST]).map(str::to_owned));
     all.extend(idcs::paths().into_iter().map(str::to_owned));
     all.into_iter().map(|path| (fill(&path), path)).collect()
@@ -43,6 +45,7 @@ fn fill(path: &str) -> String {
         ("{*rest}", "nothing/here"),
         ("{handle}", "nobodyHasBegunThisDialogueInAnyBrowserYet"),
         ("{page}", "password"),
+        ("{item}", "totp"),
         ("{client}", ACME.client),
     ]
     .iter()
@@ -55,6 +58,16 @@ fn is_open(path: &str) -> bool {
 
 fn is_page(reply: &Reply) -> bool {
     reply.header("content-type").starts_with("text/html")
+}
+
+/// Whether whoever asks for My security is led to sign in, with nothing but what the dialogue is bound to.
+fn is_led(route: &str, reply: &Reply) -> bool {
+    let cookies: Vec<&str> = reply.headers.get_all("set-cookie").iter().map(|one| one.to_str().unwrap()).collect();
+    let to = reply.header("location");
+    hosted::ACCOUNT_PATHS.contains(&route)
+        && reply.status == 303
+        && (to == "/account" || to.starts_with("/login/"))
+        && cookies.iter().all(|cookie| cookie.starts_with("__Host-countersign-browser="))
 }
 
 #[tokio::test]
@@ -76,8 +89,9 @@ async fn every_route_refuses_a_stranger_or_is_listed_as_open() {
                 if is_open(route) {
                     // A person is told by a page what is wrong.
                     let told = is_page(&reply) && reply.status.is_client_error();
-                    assert!([200, 405].contains(&status) || told, "{method} {path}: {status}");
-                    assert!(!reply.headers.contains_key("set-cookie"), "{method} {path}");
+                    let led = is_led(route, &reply);
+                    assert!([200, 405].contains(&status) || told || led, "{method} {path}: {status}");
+                    assert!(led || !reply.headers.contains_key("set-cookie"), "{method} {path}");
                     continue;
                 }
                 assert!([400, 401, 405].contains(&status), "{method} {path}: {status} {}", reply.text());

@@ -148,8 +148,8 @@ async fn take(desk: &Desk<'_>, flow: Flow, way: &Way) -> Result<Response, Stop> 
         }
         FactorKind::Questions => ask(desk, flow, way).await,
         FactorKind::BypassCode => go(desk.interaction, Place::Bypass),
-        // A picture begins a sign-in and is no further factor.
-        FactorKind::Qr => Err(Stop::Again),
+        // These begin a sign-in and are no further factors.
+        FactorKind::Qr | FactorKind::Federated => Err(Stop::Again),
     }
 }
 

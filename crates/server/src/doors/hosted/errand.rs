@@ -1,8 +1,9 @@
-//! What a dialogue is had for, as its forms need it: an authorization request, or a device to be let in.
+//! What a dialogue is had for, as its forms need it: an authorization request, a device to be let in, or My security.
 
 use axum::response::Response;
 use engine::Refusal;
 
+use super::account::Account;
 use crate::app::App;
 use crate::browser::Gate;
 use crate::browser::interaction::{Interaction, Lost, Outcome, Purpose};
@@ -15,6 +16,7 @@ use crate::signin::Flow;
 pub(super) enum Errand<'a> {
     Authorize(Box<Visit<'a>>),
     Device(Box<Admission<'a>>),
+    Account(Box<Account<'a>>),
 }
 
 impl<'a> Errand<'a> {
@@ -23,6 +25,7 @@ impl<'a> Errand<'a> {
         match &interaction.body.purpose {
             Purpose::Authorize(_) => Ok(Self::Authorize(Box::new(Visit::resume(app, call, interaction)?))),
             Purpose::Device(_) => Ok(Self::Device(Box::new(Admission::resume(app, call, interaction).await?))),
+            Purpose::Account(_) => Ok(Self::Account(Box::new(Account::resume(app, call, interaction)))),
             Purpose::Logout(_) => Err(Lost::Gone.into()),
         }
     }
@@ -31,6 +34,7 @@ impl<'a> Errand<'a> {
         match self {
             Self::Authorize(visit) => visit.gate(),
             Self::Device(admission) => admission.gate(),
+            Self::Account(account) => account.gate(),
         }
     }
 
@@ -39,6 +43,7 @@ impl<'a> Errand<'a> {
         match self {
             Self::Authorize(visit) => visit.signed_in(flow).await,
             Self::Device(admission) => admission.signed_in(flow).await,
+            Self::Account(account) => account.signed_in(flow).await,
         }
     }
 
@@ -47,6 +52,7 @@ impl<'a> Errand<'a> {
         match self {
             Self::Authorize(visit) => Err(visit.denied(refusal, Some(reference))),
             Self::Device(admission) => Ok(admission.denied(refusal)),
+            Self::Account(account) => Ok(account.denied(refusal)),
         }
     }
 
@@ -55,6 +61,8 @@ impl<'a> Errand<'a> {
         match self {
             Self::Authorize(visit) => visit.allowed(outcome).await,
             Self::Device(admission) => admission.allowed(outcome).await,
+            // Nothing is asked there but who somebody is.
+            Self::Account(_) => Err(Stop::Again),
         }
     }
 
@@ -63,6 +71,7 @@ impl<'a> Errand<'a> {
         match self {
             Self::Authorize(visit) => visit.refused().await,
             Self::Device(admission) => admission.refused().await,
+            Self::Account(account) => account.refused().await,
         }
     }
 
@@ -70,7 +79,7 @@ impl<'a> Errand<'a> {
     pub(super) async fn chosen(self, id: Option<&str>) -> Result<Response, Stop> {
         match self {
             Self::Authorize(visit) => visit.chosen(id).await,
-            Self::Device(_) => Err(Stop::Again),
+            Self::Device(_) | Self::Account(_) => Err(Stop::Again),
         }
     }
 }

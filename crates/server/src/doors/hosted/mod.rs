@@ -8,6 +8,7 @@ use axum::routing::get;
 
 use crate::app::App;
 
+mod account;
 mod act;
 mod act_factor;
 mod act_password;
@@ -18,6 +19,7 @@ mod phone;
 mod show;
 mod wait;
 
+pub use account::PATHS as ACCOUNT_PATHS;
 pub use device::{done as device_done, enter as enter_user_code, page as user_code_page};
 pub use phone::{PATHS as PHONE_PATHS, link as phone_link};
 pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
@@ -27,7 +29,11 @@ pub const PATHS: [&str; 2] = ["/login/{handle}", "/login/{handle}/{page}"];
 
 /// The routes of the door.
 pub fn routes() -> Router<App> {
-    Router::new().route(PATHS[0], get(show::due)).route(PATHS[1], get(show::page).post(act::act)).merge(phone::routes())
+    Router::new()
+        .route(PATHS[0], get(show::due))
+        .route(PATHS[1], get(show::page).post(act::act))
+        .merge(phone::routes())
+        .merge(account::routes())
 }
 
 /// A page of a dialogue: the last part of its address.

@@ -160,7 +160,7 @@ impl<'a> Desk<'a> {
         let look = self.look();
         let look = match &self.interaction.body.purpose {
             Purpose::Authorize(request) => look.answering_to(request.target.redirect_uri()),
-            Purpose::Device(_) | Purpose::Logout(_) => look,
+            Purpose::Device(_) | Purpose::Account(_) | Purpose::Logout(_) => look,
         };
         page.answer(&look)
     }
@@ -185,7 +185,14 @@ impl<'a> Desk<'a> {
             client: self.client.map(ClientView::of),
             problem: told.problem,
             // From a device there is no way back; who does not want it says so where it is asked.
-            cancel: matches!(self.interaction.body.purpose, Purpose::Authorize(_)),
+            cancel: match &self.interaction.body.purpose {
+                Purpose::Authorize(_) => true,
+                // Back to what can be seen without: only for who is there already.
+                Purpose::Account(_) => {
+                    matches!(&self.interaction.body.step, Step::SignIn(step) if step.known.is_some())
+                }
+                Purpose::Device(_) | Purpose::Logout(_) => false,
+            },
             keep: self.keep,
         }
     }
@@ -339,13 +346,7 @@ impl<'a> Desk<'a> {
 
     /// The relying party that our own pages may run a ceremony for.
     pub(super) fn relying_party(&self) -> Option<&'a RelyingParty> {
-        let host = self.call.host();
-        let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        // A ceremony works only at the party's own name and below it (WebAuthn §5.1.3): elsewhere no button must promise one.
-        let below = |name: &str| host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
-        let serves =
-            |party: &&RelyingParty| party.enabled && party.origins.contains(&self.call.base) && below(&party.rp_id);
-        self.call.tenant.relying_parties.iter().find(serves)
+        relying_party(self.call)
     }
 
     async fn first(&self, step: &SignInStep, open: &Open, told: Told) -> Result<Response, Stop> {
@@ -572,6 +573,16 @@ impl<'a> Desk<'a> {
         let page = PasskeyStep { step: self.step(&action, &[], Told::default()), options, others };
         self.answer(&Page::Passkey(page))
     }
+}
+
+/// The relying party that our own pages may run a ceremony for.
+pub(super) fn relying_party(call: &Call) -> Option<&RelyingParty> {
+    let host = call.host();
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    // A ceremony works only at the party's own name and below it (WebAuthn §5.1.3): elsewhere no button must promise one.
+    let below = |name: &str| host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+    let serves = |party: &&RelyingParty| party.enabled && party.origins.contains(&call.base) && below(&party.rp_id);
+    call.tenant.relying_parties.iter().find(serves)
 }
 
 /// Fewest characters of a new password.

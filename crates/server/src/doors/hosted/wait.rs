@@ -93,7 +93,8 @@ pub(super) async fn poll(desk: &Desk<'_>, place: Place) -> Result<Response, Stop
         }
         Step::Account | Step::Consent(_) | Step::Confirm(_) => false,
     };
-    Ok(reply::json(StatusCode::OK, &json!({ "waiting": waiting })))
+    // It is the cookie that opens this, so no other origin may read it.
+    Ok(reply::same_origin(reply::json(StatusCode::OK, &json!({ "waiting": waiting }))))
 }
 
 /// A look at a page that waits: where the phone said yes, the sign-in goes on. None where there is something to show.

@@ -5,6 +5,7 @@
 
 use axum::response::Response;
 
+mod account;
 mod answer;
 mod colour;
 mod device;
@@ -18,6 +19,11 @@ mod qr;
 mod sign_in;
 mod templates;
 
+pub use account::{
+    AccountActivity, AccountAdd, AccountAddress, AccountApplications, AccountCode, AccountCodes, AccountInvite,
+    AccountPasskey, AccountPassword, AccountPhone, AccountPlaces, AccountQuestions, AccountTotp, AccountWait,
+    AccountWay, AccountWays, Allowed, Frame, Happened, Held, HeldPhone, Moment, Place, Said, Shared, Trusted,
+};
 pub use answer::{BypassEntry, NewPassword, PicturePage, PushWait, Question, Questions};
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
@@ -85,6 +91,38 @@ pub enum Page<'a> {
     CookiesNeeded(CookiesNeeded<'a>),
     /// The dialogue is over.
     Expired(Expired<'a>),
+    /// My security: the ways to sign in.
+    AccountWays(AccountWays),
+    /// One way to sign in.
+    AccountWay(AccountWay),
+    /// One phone.
+    AccountPhone(AccountPhone),
+    /// What may be added.
+    AccountAdd(AccountAdd),
+    /// An address or number to be added.
+    AccountAddress(AccountAddress),
+    /// An authenticator application to be added.
+    AccountTotp(AccountTotp),
+    /// A passkey to be made, or tried.
+    AccountPasskey(AccountPasskey),
+    /// A phone to be added.
+    AccountInvite(AccountInvite),
+    /// Questions to be answered from now on.
+    AccountQuestions(AccountQuestions),
+    /// Recovery codes.
+    AccountCodes(AccountCodes),
+    /// Another password.
+    AccountPassword(AccountPassword),
+    /// A code that proves or tries an address.
+    AccountCode(AccountCode),
+    /// A phone is tried.
+    AccountWait(AccountWait),
+    /// Where the person is signed in.
+    AccountPlaces(AccountPlaces),
+    /// What the person allowed.
+    AccountApplications(AccountApplications),
+    /// What happened of late.
+    AccountActivity(AccountActivity),
 }
 
 impl Page<'_> {
@@ -129,6 +167,22 @@ impl Page<'_> {
             Self::CheckSession(page) => page.sheet(),
             Self::CookiesNeeded(page) => page.sheet(),
             Self::Expired(page) => page.sheet(),
+            Self::AccountWays(page) => page.sheet(),
+            Self::AccountWay(page) => page.sheet(),
+            Self::AccountPhone(page) => page.sheet(),
+            Self::AccountAdd(page) => page.sheet(),
+            Self::AccountAddress(page) => page.sheet(),
+            Self::AccountTotp(page) => page.sheet(),
+            Self::AccountPasskey(page) => page.sheet(),
+            Self::AccountInvite(page) => page.sheet(),
+            Self::AccountQuestions(page) => page.sheet(),
+            Self::AccountCodes(page) => page.sheet(),
+            Self::AccountPassword(page) => page.sheet(),
+            Self::AccountCode(page) => page.sheet(),
+            Self::AccountWait(page) => page.sheet(),
+            Self::AccountPlaces(page) => page.sheet(),
+            Self::AccountApplications(page) => page.sheet(),
+            Self::AccountActivity(page) => page.sheet(),
         }
     }
 }

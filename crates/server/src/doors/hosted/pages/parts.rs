@@ -33,6 +33,18 @@ pub mod field {
     pub const STAY: &str = "stay";
     /// Which of the two the page had a box for: one that is not ticked is not sent.
     pub const OFFERS: &str = "offers";
+    /// What a thing of the person's is called.
+    pub const NAME: &str = "name";
+    /// A mail address or a number.
+    pub const ADDRESS: &str = "address";
+    /// What a thing of the person's is named by.
+    pub const ID: &str = "id";
+    /// What makes a form of My security one of this browser's.
+    pub const FORM: &str = "form";
+    /// What the browser carries to and fro unread.
+    pub const SEALED: &str = "sealed";
+    /// The questions that were chosen, numbered from 1.
+    pub const QUESTION: &str = "question-";
     /// Which button was pressed, by [`Press`](super::Press).
     pub const DO: &str = "do";
 }
@@ -58,6 +70,24 @@ pub enum Press {
     Deny,
     /// Sign in by a picture that a phone scans.
     Picture,
+    /// Sign out of this browser.
+    SignOut,
+    /// Sign another browser out.
+    End,
+    /// Sign all other browsers out.
+    EndOthers,
+    /// Trust a device no longer.
+    Forget,
+    /// Take back what an application was allowed.
+    Withdraw,
+    /// Give it another name.
+    Rename,
+    /// Ask for it first.
+    Prefer,
+    /// Try it.
+    Test,
+    /// Remove it.
+    Remove,
 }
 
 impl Press {
@@ -73,6 +103,15 @@ impl Press {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::Picture => "picture",
+            Self::SignOut => "sign-out",
+            Self::End => "end",
+            Self::EndOthers => "end-others",
+            Self::Forget => "forget",
+            Self::Withdraw => "withdraw",
+            Self::Rename => "rename",
+            Self::Prefer => "prefer",
+            Self::Test => "test",
+            Self::Remove => "remove",
         }
     }
 
@@ -88,6 +127,15 @@ impl Press {
             Some("allow") => Self::Allow,
             Some("deny") => Self::Deny,
             Some("picture") => Self::Picture,
+            Some("sign-out") => Self::SignOut,
+            Some("end") => Self::End,
+            Some("end-others") => Self::EndOthers,
+            Some("forget") => Self::Forget,
+            Some("withdraw") => Self::Withdraw,
+            Some("rename") => Self::Rename,
+            Some("prefer") => Self::Prefer,
+            Some("test") => Self::Test,
+            Some("remove") => Self::Remove,
             Some(_) => return None,
         })
     }

@@ -14,6 +14,8 @@ const FUEL: u64 = 500_000;
 
 /// Passkeys.
 pub(super) const PASSKEY_JS: &str = include_str!("templates/passkey.js");
+/// A new passkey.
+pub(super) const PASSKEY_NEW_JS: &str = include_str!("templates/passkey_new.js");
 /// Sends the answer on.
 pub(super) const FORM_POST_JS: &str = include_str!("templates/form_post.js");
 /// Goes on once the frames are there.
@@ -25,12 +27,13 @@ pub(super) const CHECK_SESSION_JS: &str = include_str!("templates/check_session.
 pub(super) const WAIT_JS: &str = include_str!("templates/wait.js");
 
 const CSS: &str = include_str!("templates/page.css");
+const ACCOUNT_CSS: &str = include_str!("templates/account.css");
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 29] = sources![
+const SOURCES: [(&str, &str); 47] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -60,6 +63,24 @@ const SOURCES: [(&str, &str); 29] = sources![
     "check_session.html",
     "cookies_needed.html",
     "expired.html",
+    "account_base.html",
+    "account_parts.html",
+    "account.html",
+    "account_way.html",
+    "account_phone.html",
+    "account_add.html",
+    "account_address.html",
+    "account_totp.html",
+    "account_passkey.html",
+    "account_invite.html",
+    "account_questions.html",
+    "account_codes.html",
+    "account_password.html",
+    "account_code.html",
+    "account_wait.html",
+    "account_places.html",
+    "account_applications.html",
+    "account_activity.html",
 ];
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -85,10 +106,15 @@ fn syntax() -> SyntaxConfig {
 }
 
 /// The style without the blanks that only its readers need.
-static STYLE: LazyLock<String> = LazyLock::new(|| {
-    let lines = CSS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("/*"));
+static STYLE: LazyLock<String> = LazyLock::new(|| tight(CSS));
+
+/// What only the pages of My security need.
+static ACCOUNT_STYLE: LazyLock<String> = LazyLock::new(|| tight(ACCOUNT_CSS));
+
+fn tight(css: &str) -> String {
+    let lines = css.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("/*"));
     lines.collect::<Vec<_>>().join("\n")
-});
+}
 
 /// Text as it may stand between tags and in quoted attributes. The library's own escapes `/` as well, which makes addresses
 /// hard to read for people and for simple programs.
@@ -117,6 +143,7 @@ pub(super) fn render(look: &Look, sheet: &Sheet<'_>) -> Result<String, Error> {
         name => sheet.name,
         script => sheet.script,
         style => STYLE.as_str(),
+        account_style => sheet.name.starts_with("account").then(|| ACCOUNT_STYLE.as_str()),
         colours => colours(look),
         title => &look.title,
         logo => look.logo.as_deref(),
