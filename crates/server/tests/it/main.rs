@@ -25,6 +25,7 @@ mod oracle_tokens;
 mod par;
 mod password_grant;
 mod phone;
+mod phone_page;
 mod provider;
 mod races;
 mod refusals;

@@ -204,7 +204,7 @@
     by("request-title").textContent = text(data.message) || service;
     const facts = [[words.account, account.account || account.device]];
     for (const one of Array.isArray(data.additionalData) ? data.additionalData : []) facts.push([text(one?.name), text(one?.value)]);
-    facts.push([words.from, text(data.originIpAddress)], [words.with, text(data.originUserAgent)]);
+    facts.push([words.from, text(data.originIpAddress)], [words.with, browserOf(text(data.originUserAgent))]);
     by("request-facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) => {
       const told = element("dd");
       told.append(element("bdi", "", value));
@@ -215,6 +215,17 @@
     busy(false);
     show("request");
     if (transaction.numberMatchRequired) by("number").focus({ preventScroll: true });
+  }
+
+  /** A browser's own description in two words, where it is one that people know; else as it came. */
+  function browserOf(agent) {
+    const named = (names) => names.find(([mark]) => agent.includes(mark))?.[1];
+    const program = named([["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["Chrome/", "Chrome"], ["Version/", "Safari"]]);
+    const system = named([
+      ["Windows NT", "Windows"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Mac OS X", "macOS"], ["Android", "Android"],
+      ["CrOS", "ChromeOS"], ["Linux", "Linux"],
+    ]);
+    return agent.startsWith("Mozilla/5.0 (") && program && system ? `${program}, ${system}` : agent.slice(0, 200);
   }
 
   const busy = (now) => {
