@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::policy::{Contact, DecisionRecord, Policy};
-use crate::sign_in::{Proof, Refusal, SignIn, Timestamp};
+use crate::sign_in::{Proof, Refusal, SignIn, Timestamp, Upstream};
 use crate::{FactorKind, Level};
 
 /// What a sign-in begins with.
@@ -129,6 +129,8 @@ pub enum Verdict {
         receipt: String,
         /// Whether the authenticator verified the person.
         user_verified: bool,
+        /// What the other identity provider said, where the factor is a sign-in there.
+        upstream: Option<Box<Upstream>>,
     },
     /// Wrong.
     Failed {

@@ -28,6 +28,8 @@ pub enum FactorKind {
     PushFingerprint,
     /// Approval on the phone by face.
     PushFace,
+    /// A sign-in at another identity provider that this one trusts. Begins a sign-in, and nothing else.
+    Federated,
     /// A code from a set that was handed out beforehand, each good once. Stands in for another factor, and begins nothing.
     BypassCode,
 }
@@ -48,7 +50,7 @@ pub enum Strength {
 
 impl FactorKind {
     /// Every kind, in the order in which "any second factor" is spelled out.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Password,
         Self::EmailOtp,
         Self::SmsOtp,
@@ -61,18 +63,21 @@ impl FactorKind {
         Self::PushFace,
         Self::Qr,
         Self::BypassCode,
+        Self::Federated,
     ];
 
     /// What "any second factor" means: every kind but those that only begin a sign-in.
     pub fn second_factors() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|kind| !matches!(kind, Self::Password | Self::Qr))
+        Self::ALL.into_iter().filter(|kind| !matches!(kind, Self::Password | Self::Qr | Self::Federated))
     }
 
     /// How strong a proof of this kind is.
     pub fn strength(self) -> Strength {
         match self {
             Self::Questions => Strength::Weak,
-            Self::Password | Self::EmailOtp | Self::SmsOtp | Self::VoiceOtp | Self::BypassCode => Strength::Single,
+            Self::Password | Self::EmailOtp | Self::SmsOtp | Self::VoiceOtp | Self::BypassCode | Self::Federated => {
+                Strength::Single
+            }
             Self::Totp | Self::Qr | Self::PushPresence | Self::PushFingerprint | Self::PushFace => Strength::Device,
             Self::Passkey => Strength::PhishingResistant,
         }
@@ -84,6 +89,7 @@ impl FactorKind {
             Self::Password | Self::Totp | Self::BypassCode => false,
             Self::Passkey
             | Self::Qr
+            | Self::Federated
             | Self::EmailOtp
             | Self::SmsOtp
             | Self::VoiceOtp
@@ -109,6 +115,7 @@ impl FactorKind {
             Self::PushFingerprint => "push-fingerprint",
             Self::PushFace => "push-face",
             Self::BypassCode => "bypass-code",
+            Self::Federated => "federated",
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::FactorKind;
+use crate::{FactorKind, Upstream};
 
 /// Something that may or may not have been established.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct Facts {
     /// the middle of a sign-in; unknown is as if they had what is demanded.
     #[serde(default)]
     pub enrolled: Fact<Vec<FactorKind>>,
+    /// What the identity provider said that the person signed in at. The engine tells it by the proofs, nobody else.
+    #[serde(default)]
+    pub upstream: Fact<Upstream>,
     /// What the device of the request was trusted for earlier.
     #[serde(default)]
     pub remembered: Fact<Remembered>,
@@ -103,6 +106,7 @@ impl Facts {
             risk: Risk::default(),
             second_factor_age: Fact::Unknown,
             enrolled: Fact::Unknown,
+            upstream: Fact::Unknown,
             remembered: Fact::Unknown,
         }
     }

@@ -29,6 +29,7 @@ enum Means {
     Phone,
     Authenticator,
     Paper,
+    Elsewhere,
 }
 
 impl FactorKind {
@@ -41,6 +42,7 @@ impl FactorKind {
             Self::Qr | Self::PushPresence | Self::PushFingerprint | Self::PushFace => Means::Phone,
             Self::Passkey => Means::Authenticator,
             Self::BypassCode => Means::Paper,
+            Self::Federated => Means::Elsewhere,
         }
     }
 }
@@ -65,7 +67,7 @@ impl Level {
     pub(crate) fn reached_by(self, offered: &[FactorKind], proofs: &[Proof]) -> Vec<FactorKind> {
         let fresh = |kind: &FactorKind| !proofs.iter().any(|proof| proof.this_run && proof.kind == *kind);
         let mut kinds: Vec<FactorKind> = FactorKind::ALL.into_iter().filter(|kind| offered.contains(kind)).collect();
-        kinds.retain(|kind| fresh(kind) && !matches!(kind, FactorKind::Qr));
+        kinds.retain(|kind| fresh(kind) && !matches!(kind, FactorKind::Qr | FactorKind::Federated));
         kinds.retain(|kind| {
             let kind = *kind;
             Self::with(proofs, kind, kind.may_verify()) >= Some(self)
@@ -76,7 +78,7 @@ impl Level {
     /// What a further proof would make of these.
     fn with(proofs: &[Proof], kind: FactorKind, user_verified: bool) -> Option<Self> {
         let mut all = proofs.to_vec();
-        all.push(Proof { kind, at: 0, enrolment: None, user_verified, this_run: true, first: false });
+        all.push(Proof { kind, at: 0, enrolment: None, user_verified, this_run: true, first: false, upstream: None });
         Self::of(&all)
     }
 }
@@ -103,6 +105,7 @@ impl FactorKind {
             | Self::Totp
             | Self::Questions
             | Self::PushPresence
+            | Self::Federated
             | Self::BypassCode => false,
         }
     }

@@ -16,4 +16,4 @@ pub use event::{Ask, Effect, Event, Next, NotNow, Prior, Prompt, Start, Step, Ve
 pub use factor::{FactorKind, Strength};
 pub use level::Level;
 pub use machine::{advance, begin};
-pub use sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
+pub use sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp, Upstream};

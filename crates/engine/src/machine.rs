@@ -1,9 +1,11 @@
 //! The state machine: what each event does at each stage.
 
+use std::borrow::Cow;
+
 use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdict, Who};
 use crate::facts::Facts;
-use crate::policy::{Contact, Demand, Frequency, Outcome, Policy, Unenrolled, decide, outstanding};
-use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp};
+use crate::policy::{Contact, Demand, Frequency, LOCAL, Outcome, Policy, Unenrolled, decide, outstanding};
+use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp, Upstream};
 use crate::{FactorKind, Level};
 
 /// What policy is asked with once the person is known.
@@ -213,9 +215,9 @@ fn judged(sign_in: SignIn, verdict: Verdict, now: Timestamp) -> Result<Step, Not
         return Err(NotNow::OutOfTurn);
     };
     match (verdict, subject) {
-        (Verdict::Passed { receipt, user_verified }, Some(subject)) => {
+        (Verdict::Passed { receipt, user_verified, upstream }, Some(subject)) => {
             let first = sign_in.subject.is_none() && sign_in.proofs.is_empty();
-            let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first };
+            let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first, upstream };
             let effects =
                 vec![Effect::Clear { subject: subject.clone(), kind }, Effect::CancelChallenges { only: None }];
             let prompt = Prompt::Present { proof: proof.clone(), subject: subject.clone(), receipt: receipt.clone() };
@@ -266,9 +268,14 @@ fn after_contact(sign_in: SignIn, now: &Circumstances<'_>, mut effects: Vec<Effe
             Some(_) => refuse(sign_in, Refusal::DeniedByPolicy, effects),
         };
     };
-    let decision = decide(policy, Contact::After, now.facts, now.offered);
+    let facts = with_upstream(policy, &sign_in, now.facts);
+    let decision = decide(policy, Contact::After, &facts, now.offered);
     effects.push(Effect::Decided(Box::new(decision.record)));
+    let fresh = || sign_in.proofs.iter().any(|proof| proof.first && proof.this_run);
     match decision.outcome {
+        Outcome::Allow | Outcome::Demand(_) if decision.reauthenticate && !fresh() => {
+            refuse(sign_in, Refusal::Reauthenticate, effects)
+        }
         Outcome::Deny => refuse(sign_in, Refusal::DeniedByPolicy, effects),
         Outcome::Allow => reach(sign_in, now.offered, effects),
         Outcome::Demand(demands) => match still_missing(&sign_in, &demands, now) {
@@ -276,6 +283,19 @@ fn after_contact(sign_in: SignIn, now: &Circumstances<'_>, mut effects: Vec<Effe
             Some(left) => ask(sign_in, left, now, effects),
         },
     }
+}
+
+/// The facts, with what is known of where the person signed in: told by the proof that began, and looked at by few policies.
+fn with_upstream<'f>(policy: &Policy, sign_in: &SignIn, facts: &'f Facts) -> Cow<'f, Facts> {
+    if !policy.looks_upstream() {
+        return Cow::Borrowed(facts);
+    }
+    let local = || Upstream { provider: LOCAL.to_owned(), ..Upstream::default() };
+    let said = sign_in.proofs.iter().find(|proof| proof.first).and_then(|proof| match proof.kind {
+        FactorKind::Federated => proof.upstream.as_deref().cloned(),
+        _ => Some(local()),
+    });
+    Cow::Owned(Facts { upstream: said.into(), ..facts.clone() })
 }
 
 /// Asks for what is left, or has it enrolled where policy lets people who lack it do so.
@@ -314,7 +334,7 @@ fn lacks(demand: &Demand, facts: &Facts) -> bool {
 /// The kinds of these that a person can enrol.
 fn enrollable(kinds: &[FactorKind]) -> Vec<FactorKind> {
     let enrols = |kind: &FactorKind| match kind {
-        FactorKind::Password | FactorKind::Qr | FactorKind::BypassCode => false,
+        FactorKind::Password | FactorKind::Qr | FactorKind::BypassCode | FactorKind::Federated => false,
         FactorKind::Passkey
         | FactorKind::EmailOtp
         | FactorKind::SmsOtp
@@ -347,7 +367,8 @@ fn enrolled(
         None => return Err(NotNow::OutOfTurn),
     };
     let enrolment = Some(enrolment);
-    sign_in.proofs.push(Proof { kind, at: now, enrolment, user_verified, this_run: true, first: false });
+    let proof = Proof { kind, at: now, enrolment, user_verified, this_run: true, first: false, upstream: None };
+    sign_in.proofs.push(proof);
     Ok(show(sign_in, Stage::ExpectEnrolment { open, met: true }, prompt, Vec::new()))
 }
 

@@ -55,6 +55,21 @@ pub struct Proof {
     pub this_run: bool,
     /// The proof that fixed who it is.
     pub first: bool,
+    /// What the other identity provider said, where the proof is a sign-in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Box<Upstream>>,
+}
+
+/// What another identity provider said of a sign-in: nothing here is proved to us, and policy may look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Upstream {
+    /// Which provider.
+    pub provider: String,
+    /// How the person signed in there (RFC 8176).
+    pub amr: Vec<String>,
+    /// The level it calls that.
+    pub acr: Option<String>,
 }
 
 /// Where a sign-in stands. Each stage holds only what is true there.
@@ -167,6 +182,8 @@ pub enum Refusal {
     NotEntitled,
     /// The level demanded cannot be reached with what the tenant offers.
     LevelOutOfReach,
+    /// It rests on what was proved earlier, and policy wants the person to sign in anew.
+    Reauthenticate,
     /// A factor must be enrolled first, and here it cannot be.
     MustEnrol,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Network;
 use super::operator::{Operator, Truth};
+use crate::Upstream;
 use crate::facts::{ClientType, Fact, Facts, RiskLevel, Subject};
 
 /// One condition. Lists of values are alternatives.
@@ -66,12 +67,21 @@ pub enum Condition {
         /// Ratings.
         levels: Vec<RiskLevel>,
     },
+    /// The identity provider that the person signed in at, by its id; [`LOCAL`] is this server itself.
+    Provider(ValueTest),
+    /// How the person signed in there, as it says. Of a sign-in at this server there is nothing.
+    UpstreamAmr(ValueTest),
+    /// The level it calls that.
+    UpstreamAcr(ValueTest),
     /// The last second factor on this grant is longer ago, or there was none.
     MfaLifetime {
         /// Than so many seconds.
         seconds: i64,
     },
 }
+
+/// What [`Condition::Provider`] calls this server itself.
+pub const LOCAL: &str = "local";
 
 /// A test of the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +205,9 @@ impl Condition {
             Self::Isp(_) => "isp".to_owned(),
             Self::LastMfaOnDevice { .. } => "last-mfa-on-device".to_owned(),
             Self::RiskLevel { .. } => "risk-level".to_owned(),
+            Self::Provider(_) => "provider".to_owned(),
+            Self::UpstreamAmr(_) => "upstream-amr".to_owned(),
+            Self::UpstreamAcr(_) => "upstream-acr".to_owned(),
             Self::MfaLifetime { .. } => "mfa-lifetime".to_owned(),
         }
     }
@@ -241,6 +254,9 @@ impl Condition {
                 let among = facts.risk.level.known().is_some_and(|level| levels.contains(level));
                 Truth::from(op.membership().map(|wanted| wanted == among))
             }),
+            Self::Provider(test) => upstream(facts, test, |said| vec![said.provider.as_str()]),
+            Self::UpstreamAmr(test) => upstream(facts, test, |said| texts(&said.amr)),
+            Self::UpstreamAcr(test) => upstream(facts, test, |said| said.acr.iter().map(String::as_str).collect()),
             Self::MfaLifetime { seconds } => match &facts.second_factor_age {
                 Fact::Known(None) => Judged { truth: Truth::True, fact: "never".to_owned() },
                 Fact::Known(Some(age)) => judge(Some(age), |age| Truth::from(*age > seconds)),
@@ -259,6 +275,10 @@ fn judge<T: std::fmt::Display>(fact: Option<T>, test: impl FnOnce(&T) -> Truth) 
 
 fn unknown() -> Judged {
     Judged { truth: Truth::Unknown, fact: "unknown".to_owned() }
+}
+
+fn upstream<'f>(facts: &'f Facts, test: &ValueTest, of: impl FnOnce(&'f Upstream) -> Vec<&'f str>) -> Judged {
+    facts.upstream.known().map_or_else(unknown, |said| plain(&of(said), test))
 }
 
 fn plain(actual: &[&str], test: &ValueTest) -> Judged {

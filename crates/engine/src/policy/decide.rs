@@ -17,6 +17,8 @@ use crate::facts::{Facts, RiskLevel};
 pub struct Decision {
     /// What is to be enforced.
     pub outcome: Outcome,
+    /// Whether the person must have signed in for this very purpose.
+    pub reauthenticate: bool,
     /// How it came about.
     pub record: DecisionRecord,
 }
@@ -79,6 +81,7 @@ pub fn decide(policy: &Policy, contact: Contact, facts: &Facts, offered: &[Facto
     let mut course = Course::Open;
     let mut risk_counts = false;
     let mut deferred = false;
+    let mut reauthenticate = false;
 
     for rule in policy.rules.iter().filter(|rule| rule.contact == contact) {
         if matches!(course, Course::Settled) && !rule.always {
@@ -90,6 +93,7 @@ pub fn decide(policy: &Policy, contact: Contact, facts: &Facts, offered: &[Facto
         if truth == Truth::False {
             continue;
         }
+        reauthenticate |= rule.reauthenticate;
         if rule.always {
             deliberation.tighten(rule);
             continue;
@@ -137,7 +141,8 @@ pub fn decide(policy: &Policy, contact: Contact, facts: &Facts, offered: &[Facto
         outcome,
     };
     let enforced = policy.enforced || contact == Contact::First;
-    Decision { outcome: if enforced { record.outcome.clone() } else { Outcome::Allow }, record }
+    let outcome = if enforced { record.outcome.clone() } else { Outcome::Allow };
+    Decision { outcome, reauthenticate: reauthenticate && enforced, record }
 }
 
 /// Whether some rule is sure to have decided.
@@ -229,12 +234,17 @@ fn trace(rule: &Rule, facts: &Facts) -> RuleTrace {
 }
 
 /// The kinds a list of methods stands for: in its order, switched on, each once. Questions and bypass codes never begin a sign-in:
-/// what is switched off besides must not leave them to do it alone.
+/// what is switched off besides must not leave them to do it alone. A sign-in elsewhere only begins one.
 fn expand(methods: &[Method], contact: Contact, offered: &[FactorKind]) -> Vec<FactorKind> {
     let mut kinds: Vec<FactorKind> = Vec::new();
     let mut add = |kind: FactorKind| {
         let begins = !matches!(kind, FactorKind::Questions | FactorKind::BypassCode);
-        let usable = offered.contains(&kind) && (begins || contact == Contact::After);
+        let follows = kind != FactorKind::Federated;
+        let fits = match contact {
+            Contact::First => begins,
+            Contact::After => follows,
+        };
+        let usable = offered.contains(&kind) && fits;
         if usable && !kinds.contains(&kind) {
             kinds.push(kind);
         }

@@ -15,7 +15,7 @@ mod network;
 mod operator;
 
 pub use combine::outstanding;
-pub use condition::{AttributeTest, Condition, Finding, LocationPart, NetworkTest, ValueTest};
+pub use condition::{AttributeTest, Condition, Finding, LOCAL, LocationPart, NetworkTest, ValueTest};
 pub use decide::{ConditionTrace, Decision, DecisionRecord, RuleTrace, decide};
 pub use network::{Network, NotANetwork};
 pub use operator::{Operator, Truth};
@@ -69,9 +69,20 @@ pub struct Rule {
     /// What follows where the person has none of the factors the action demands.
     #[serde(default)]
     pub unenrolled: Unenrolled,
+    /// The person must have signed in for this very purpose: what was proved in an earlier one does not do to begin with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reauthenticate: bool,
 }
 
 impl Policy {
+    /// Whether a rule looks at what the identity provider said that the person signed in at.
+    pub fn looks_upstream(&self) -> bool {
+        let looks = |condition: &Condition| {
+            matches!(condition, Condition::Provider(_) | Condition::UpstreamAmr(_) | Condition::UpstreamAcr(_))
+        };
+        self.rules.iter().any(|rule| rule.conditions.iter().any(looks))
+    }
+
     /// Whether a person who lacks a factor may get one in the middle of a sign-in: only then it matters what they have.
     pub fn may_enrol(&self) -> bool {
         self.rules.iter().any(|rule| rule.contact == Contact::After && rule.unenrolled != Unenrolled::Ask)

@@ -180,7 +180,7 @@ impl Ghost {
                 if *verdict == (Verdict::Failed { challenge_dead: true }) {
                     self.alive.retain(|(name, ..)| Some(name) != challenge.as_ref());
                 }
-                if let (Verdict::Passed { receipt, user_verified }, Some(subject)) = (verdict, subject) {
+                if let (Verdict::Passed { receipt, user_verified, .. }, Some(subject)) = (verdict, subject) {
                     assert!(matches!(step.next, Next::Show(Prompt::Present { .. })));
                     self.proved = Some((kind, subject, receipt.clone(), *user_verified));
                 } else {
@@ -282,7 +282,10 @@ impl Ghost {
             assert!(setting.policy.is_none(), "ready without asking the policy");
             return;
         };
-        match decide(after, Contact::After, &setting.known, &setting.offered).outcome {
+        let decision = decide(after, Contact::After, &setting.known, &setting.offered);
+        let anew = self.counted.iter().any(|one| one.first && one.this_run);
+        assert!(anew || !decision.reauthenticate, "ready without having signed in anew");
+        match decision.outcome {
             Outcome::Deny => panic!("ready though denied: {sign_in:?}"),
             Outcome::Allow => {}
             Outcome::Demand(mut demands) => {
@@ -320,10 +323,10 @@ impl Ghost {
     /// Two factors that do not fall together, or a device that saw who holds it.
     fn has_two(&self) -> bool {
         use FactorKind::{
-            BypassCode, EmailOtp, Passkey, Password, PushFace, PushFingerprint, PushPresence, Qr, Questions, SmsOtp,
-            Totp, VoiceOtp,
+            BypassCode, EmailOtp, Federated, Passkey, Password, PushFace, PushFingerprint, PushPresence, Qr, Questions,
+            SmsOtp, Totp, VoiceOtp,
         };
-        const FALL_TOGETHER: [&[FactorKind]; 7] = [
+        const FALL_TOGETHER: [&[FactorKind]; 8] = [
             &[Password],
             &[EmailOtp],
             &[SmsOtp, VoiceOtp],
@@ -331,6 +334,7 @@ impl Ghost {
             &[Qr, PushPresence, PushFingerprint, PushFace],
             &[Passkey],
             &[BypassCode],
+            &[Federated],
         ];
         let devices = [Totp, Qr, PushPresence, PushFingerprint, PushFace, Passkey];
         let alone = self.counted.iter().any(|one| one.user_verified && devices.contains(&one.kind));
@@ -378,5 +382,13 @@ pub fn asked_for(sign_in: &SignIn) -> &[FactorKind] {
 
 /// A proof as a grant keeps it from an earlier run.
 pub fn kept(kind: FactorKind, this_run: bool, first: bool) -> Proof {
-    Proof { kind, at: crate::support::NOW - 3600, enrolment: None, user_verified: false, this_run, first }
+    Proof {
+        kind,
+        at: crate::support::NOW - 3600,
+        enrolment: None,
+        user_verified: false,
+        this_run,
+        first,
+        upstream: None,
+    }
 }

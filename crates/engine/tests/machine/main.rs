@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod challenges;
+mod elsewhere;
 mod ends;
 mod enrolment;
 mod ghost;

@@ -17,7 +17,7 @@ pub const OFFERED: [FactorKind; 4] = [Password, EmailOtp, Totp, Passkey];
 
 pub fn rule(id: &str, contact: Contact, conditions: Vec<Condition>, action: Action) -> Rule {
     let (id, name, unenrolled) = (id.to_owned(), format!("rule {id}"), Unenrolled::Ask);
-    Rule { id, name, always: false, contact, conditions, action, unenrolled }
+    Rule { id, name, always: false, contact, conditions, action, unenrolled, reauthenticate: false }
 }
 
 pub fn demand(kinds: &[FactorKind], frequency: Frequency) -> Action {

@@ -110,8 +110,9 @@ fn pick(kind: Index, state: &SignIn) -> FactorKind {
 impl Move {
     /// The event; none where only the world moved. `fresh` names what the driver would draw.
     fn event<'a>(&self, state: &SignIn, setting: &'a Setting, fresh: &str, receipt: &'a str) -> Option<Event<'a>> {
-        let passed =
-            |user_verified| Event::Judged(Verdict::Passed { receipt: format!("receipt-{fresh}"), user_verified });
+        let passed = |user_verified| {
+            Event::Judged(Verdict::Passed { receipt: format!("receipt-{fresh}"), user_verified, upstream: None })
+        };
         let issued = || Event::Issued { challenge: format!("challenge-{fresh}") };
         Some(match self {
             Self::Right(choice) => match &state.stage {
@@ -179,6 +180,7 @@ fn beginnable() -> impl Strategy<Value = Policy> {
                 conditions: Vec::new(),
                 action,
                 unenrolled: Unenrolled::Ask,
+                reauthenticate: false,
             };
             if begins {
                 let at = policy.rules.len() / 2;

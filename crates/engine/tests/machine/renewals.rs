@@ -9,7 +9,7 @@ use crate::policies::{INSIDE, password_then, setting};
 use crate::support::{NOW, Script, Setting, known, passed, submit};
 
 fn earlier(kind: FactorKind, first: bool) -> Proof {
-    Proof { kind, at: NOW - 86_400, enrolment: None, user_verified: false, this_run: false, first }
+    Proof { kind, at: NOW - 86_400, enrolment: None, user_verified: false, this_run: false, first, upstream: None }
 }
 
 /// Renewed by scott, who proved a password and a code by mail a day ago.

@@ -72,7 +72,11 @@ fn outside_the_network_a_passkey_is_proved_without_saying_who() {
     script.does(crate::support::issue(Passkey, None, None)).does(crate::support::issued("ceremony-1"));
     script
         .does(submit(Passkey, known("pat"), Some("key-1"), Some("ceremony-1")))
-        .does(Event::Judged(engine::Verdict::Passed { receipt: "receipt-1".to_owned(), user_verified: true }))
+        .does(Event::Judged(engine::Verdict::Passed {
+            receipt: "receipt-1".to_owned(),
+            user_verified: true,
+            upstream: None,
+        }))
         .presents("receipt-1")
         .redeems();
     assert_snapshot!(script.transcript(), @r"

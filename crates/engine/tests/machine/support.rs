@@ -93,7 +93,7 @@ pub fn submit(kind: FactorKind, who: Who, enrolment: Option<&str>, challenge: Op
 }
 
 pub fn passed(receipt: &str) -> Event<'static> {
-    Event::Judged(Verdict::Passed { receipt: receipt.to_owned(), user_verified: false })
+    Event::Judged(Verdict::Passed { receipt: receipt.to_owned(), user_verified: false, upstream: None })
 }
 
 pub fn failed() -> Event<'static> {
@@ -201,7 +201,7 @@ fn came_in(event: &Event<'_>) -> String {
             to(enrolment.as_ref()),
             challenge.as_ref().map(|challenge| format!(" answering {challenge}")).unwrap_or_default()
         ),
-        Event::Judged(Verdict::Passed { receipt, user_verified }) => {
+        Event::Judged(Verdict::Passed { receipt, user_verified, .. }) => {
             format!("passed, receipt {receipt}{}", if *user_verified { ", user verified" } else { "" })
         }
         Event::Judged(Verdict::Failed { challenge_dead }) => {
@@ -327,6 +327,7 @@ fn spell_refusal(refusal: Refusal) -> &'static str {
         Refusal::NotEntitled => "not entitled",
         Refusal::LevelOutOfReach => "level out of reach",
         Refusal::MustEnrol => "must enrol",
+        Refusal::Reauthenticate => "must sign in anew",
     }
 }
 

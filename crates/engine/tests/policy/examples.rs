@@ -13,7 +13,7 @@ const OFFERED: [FactorKind; 4] = [FactorKind::Password, FactorKind::EmailOtp, Fa
 
 fn rule(id: &str, name: &str, contact: Contact, conditions: Vec<Condition>, action: Action) -> Rule {
     let (id, name, unenrolled) = (id.to_owned(), name.to_owned(), Unenrolled::Ask);
-    Rule { id, name, always: false, contact, conditions, action, unenrolled }
+    Rule { id, name, always: false, contact, conditions, action, unenrolled, reauthenticate: false }
 }
 
 fn demand(kinds: &[FactorKind]) -> Action {

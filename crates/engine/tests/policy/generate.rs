@@ -190,8 +190,9 @@ pub fn unenrolled() -> impl Strategy<Value = Unenrolled> {
 /// A rule of either contact; its id is given by the policy.
 pub fn rule() -> impl Strategy<Value = Rule> {
     let contact = prop::sample::select(vec![Contact::First, Contact::After, Contact::After]);
-    (prop::bool::weighted(0.25), contact, prop::collection::vec(condition(), 0..=2), action(), unenrolled()).prop_map(
-        |(always, contact, conditions, action, unenrolled)| Rule {
+    let anew = prop::bool::weighted(0.1);
+    (prop::bool::weighted(0.25), contact, prop::collection::vec(condition(), 0..=2), action(), unenrolled(), anew)
+        .prop_map(|(always, contact, conditions, action, unenrolled, reauthenticate)| Rule {
             id: String::new(),
             name: "a rule".to_owned(),
             always,
@@ -199,8 +200,8 @@ pub fn rule() -> impl Strategy<Value = Rule> {
             conditions,
             action,
             unenrolled,
-        },
-    )
+            reauthenticate,
+        })
 }
 
 pub fn policy() -> impl Strategy<Value = Policy> {

@@ -75,6 +75,23 @@ pub fn deciding(policy: &Policy, contact: Contact, world: &World, offered: &[Fac
     asks
 }
 
+/// Whether one of the rules that are looked at in this world wants the person to sign in anew.
+pub fn anew(policy: &Policy, contact: Contact, world: &World) -> bool {
+    let mine = policy
+        .rules
+        .iter()
+        .filter(|rule| rule.contact == contact && rule.conditions.iter().all(|condition| holds(condition, world)));
+    let mut decided = false;
+    let mut anew = false;
+    for rule in mine {
+        if rule.always || !decided {
+            anew |= rule.reauthenticate;
+        }
+        decided |= !rule.always && !matches!(bare(&rule.action), Action::Continue | Action::Override(_));
+    }
+    anew
+}
+
 /// What they come to together.
 pub fn together(asks: &[Asks]) -> Outcome {
     let mut demands: Vec<Demand> = Vec::new();
@@ -157,6 +174,7 @@ fn demanded(
     for kind in all {
         if offered.contains(&kind)
             && !any_of.contains(&kind)
+            && (contact == Contact::First || kind != FactorKind::Federated)
             && (contact == Contact::After || !matches!(kind, FactorKind::Questions | FactorKind::BypassCode))
         {
             any_of.push(kind);

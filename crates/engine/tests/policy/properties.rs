@@ -6,7 +6,7 @@ use engine::policy::{Contact, Demand, Frequency, Outcome, Truth, decide};
 use proptest::prelude::*;
 
 use crate::generate::{contact, numbered, offered, policy, rule, unenrolled, world};
-use crate::naive::{Asks, deciding, obeys, together};
+use crate::naive::{Asks, anew, deciding, obeys, together};
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     let kinds = prop::sample::subsequence(FactorKind::ALL[..5].to_vec(), 1..=3);
@@ -36,6 +36,7 @@ proptest! {
         let decision = decide(&policy, contact, &world.facts(), &offered);
         prop_assert_eq!(&decision.outcome, &together(&deciding(&policy, contact, world, &offered)));
         prop_assert!(decision.record.rules.iter().all(|rule| rule.truth != Truth::Unknown));
+        prop_assert_eq!(decision.reauthenticate, anew(&policy, contact, world));
     }
 
     /// Attack case 33. Every rule that would decide, however the unknown turns out, is obeyed.
@@ -45,6 +46,7 @@ proptest! {
     ) {
         let decision = decide(&policy, contact, &world.facts(), &offered);
         for completion in world.completions() {
+            prop_assert!(decision.reauthenticate || !anew(&policy, contact, &completion));
             let asks = deciding(&policy, contact, &completion, &offered);
             prop_assert!(obeys(&decision.outcome, &asks), "{:?} against {asks:?} in {completion:?}", decision.outcome);
             if share_nothing(&asks) {

@@ -12,7 +12,7 @@ fn demand(any_of: &[FactorKind], frequency: Frequency) -> Demand {
 }
 
 fn proof(kind: FactorKind, this_run: bool, first: bool) -> Proof {
-    Proof { kind, at: 1_800_000_000, enrolment: None, user_verified: false, this_run, first }
+    Proof { kind, at: 1_800_000_000, enrolment: None, user_verified: false, this_run, first, upstream: None }
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub struct TenantSettings {
     pub stay_signed_in: TrustSettings,
     /// What new passwords must be, and how long one does.
     pub password: PasswordSettings,
+    /// Other identity providers that people may sign in at, by id.
+    pub identity_providers: BTreeMap<String, IdentityProvider>,
     /// Whether WebAuthn is offered at all.
     pub fido2_enabled: bool,
     /// Language of messages (BCP 47), the first key of `texts`; of hosted pages where the browser asks for none that is there.
@@ -165,6 +167,7 @@ impl Default for TenantSettings {
             trusted_device: TrustSettings { enabled: true, ..TrustSettings::default() },
             stay_signed_in: TrustSettings::default(),
             password: PasswordSettings::default(),
+            identity_providers: BTreeMap::new(),
             fido2_enabled: true,
             language: "en".to_owned(),
             registration: RegistrationPolicy::Off,
@@ -327,6 +330,64 @@ impl Default for QuestionSettings {
 pub struct BypassSettings {
     /// Whether the tenant offers it.
     pub enabled: bool,
+}
+
+/// Another identity provider that people may sign in at (OpenID Connect Core §3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityProvider {
+    /// What people call it.
+    pub name: String,
+    /// Its issuer: where its metadata is found, and what its ID tokens say.
+    pub issuer: String,
+    /// What it calls us.
+    pub client_id: String,
+    /// How we prove that to its token endpoint: `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`.
+    pub auth_method: String,
+    /// The secret, sealed; empty where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sealed_secret: Vec<u8>,
+    /// Scopes asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// Whether it is offered.
+    pub enabled: bool,
+    /// Whether it is one that anybody may have an account at.
+    pub social: bool,
+    /// The identity source of the people who come from there.
+    pub source: SourceId,
+    /// The claim that names a person of the source: of those who are made, and, with `link`, of those who are there.
+    pub username_claim: String,
+    /// Whether somebody who comes for the first time is taken for the person of that name. An address must be called verified.
+    pub link: bool,
+    /// Whether somebody who comes for the first time, and is nobody yet, is made a person.
+    pub create: bool,
+    /// Attributes of those who are made, by the claim they are taken from.
+    pub claims: BTreeMap<String, String>,
+    /// A picture for its button.
+    pub icon: Option<String>,
+}
+
+impl Default for IdentityProvider {
+    fn default() -> Self {
+        let claims =
+            ["name", "given_name", "family_name", "email", "email_verified", "phone_number", "preferred_username"];
+        Self {
+            name: String::new(),
+            issuer: String::new(),
+            client_id: String::new(),
+            auth_method: "client_secret_basic".to_owned(),
+            sealed_secret: Vec::new(),
+            scopes: vec!["profile".to_owned(), "email".to_owned()],
+            enabled: true,
+            social: false,
+            source: SourceId(String::new()),
+            username_claim: "preferred_username".to_owned(),
+            link: false,
+            create: false,
+            claims: claims.into_iter().map(|name| (name.to_owned(), name.to_owned())).collect(),
+            icon: None,
+        }
+    }
 }
 
 /// How long a device is remembered, and how many of them.

@@ -116,8 +116,11 @@ impl Gate<'_> {
             resume: self.resume(),
         };
         let expected = Expected { username: Some(user.username.clone()), realm: None, known: Some(user.id.clone()) };
-        let next = self.sign_ins().begin_at_least(begin, self.at_least).await?;
-        Ok(passage(next, expected))
+        match self.sign_ins().begin_at_least(begin, self.at_least).await? {
+            // What was proved in the session does not do: the same person begins anew.
+            Next::Refused { refusal: Refusal::Reauthenticate, .. } => self.first_contact(expected).await,
+            next => Ok(passage(next, expected)),
+        }
     }
 
     /// Nobody is known, or somebody is to prove anew who they are.

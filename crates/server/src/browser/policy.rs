@@ -28,6 +28,7 @@ static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| {
         conditions: Vec::new(),
         action,
         unenrolled: Unenrolled::Ask,
+        reauthenticate: false,
     };
     let methods = vec![Method::Kind(FactorKind::Password), Method::Kind(FactorKind::Passkey)];
     Arc::new(Policy {

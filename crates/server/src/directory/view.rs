@@ -111,6 +111,7 @@ pub fn offered(settings: &TenantSettings) -> Vec<FactorKind> {
         FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => settings.push.enabled,
         FactorKind::Questions => settings.questions.enabled,
         FactorKind::BypassCode => settings.bypass.enabled,
+        FactorKind::Federated => settings.identity_providers.values().any(|provider| provider.enabled),
         FactorKind::Qr => settings.push.enabled && settings.push.qr,
     };
     FactorKind::ALL.into_iter().filter(on).collect()

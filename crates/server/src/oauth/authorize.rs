@@ -524,6 +524,7 @@ impl<'a> Visit<'a> {
             Refusal::LevelOutOfReach => return self.unmet(),
             Refusal::DeniedByPolicy => ("CSIAQ0278E", "access is denied by the access policy"),
             Refusal::NotEntitled => ("CSIAQ0279E", "the user may not use this application"),
+            Refusal::Reauthenticate => ("CSIAQ0278E", "the access policy wants the user to sign in anew"),
             Refusal::MustEnrol => ("CSIAQ0278E", "a second factor must be enrolled first"),
         };
         let text = match reference {

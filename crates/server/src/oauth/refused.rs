@@ -52,6 +52,7 @@ impl Refused {
                         "CSIAQ0278E the level of authentication that was asked for cannot be reached"
                     }
                     Refusal::NotEntitled => "CSIAQ0279E the user may not use this application",
+                    Refusal::Reauthenticate => "CSIAQ0278E the access policy wants the user to sign in anew",
                     Refusal::MustEnrol => "CSIAQ0278E a second factor must be enrolled first",
                 };
                 reply::oauth(status, OAuthCode::AccessDenied, &format!("{text} (reference {reference})"))

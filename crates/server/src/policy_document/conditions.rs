@@ -114,6 +114,9 @@ impl Reader {
             Kind::RiskLevel => {
                 self.switched_on(path, item, |reader| reader.risk_level(path, item)).into_iter().collect()
             }
+            Kind::Provider => self.value_test(path, item).map(Condition::Provider).into_iter().collect(),
+            Kind::UpstreamAmr => self.value_test(path, item).map(Condition::UpstreamAmr).into_iter().collect(),
+            Kind::UpstreamAcr => self.value_test(path, item).map(Condition::UpstreamAcr).into_iter().collect(),
             Kind::MfaLifetime => self
                 .switched_on(path, item, |reader| {
                     reader.operator(path, item, EQUAL, Some(Operator::Eq))?;
@@ -323,6 +326,9 @@ fn about_the_person(condition: &Condition) -> bool {
         | Condition::AcrValues(_)
         | Condition::Claims(_)
         | Condition::LastMfaOnDevice { .. }
+        | Condition::Provider(_)
+        | Condition::UpstreamAmr(_)
+        | Condition::UpstreamAcr(_)
         | Condition::MfaLifetime { .. } => true,
         Condition::Finding { finding, .. } => match finding {
             Finding::NewLocation | Finding::NewDevice | Finding::BehavioralAnomaly => true,
@@ -379,6 +385,9 @@ pub(super) fn write(condition: &Condition) -> Value {
         Condition::DeviceCompliance(test) => plain(Kind::DeviceCompliance, test),
         Condition::DeviceStatus(test) => plain(Kind::DeviceStatus, test),
         Condition::Isp(test) => plain(Kind::Isp, test),
+        Condition::Provider(test) => plain(Kind::Provider, test),
+        Condition::UpstreamAmr(test) => plain(Kind::UpstreamAmr, test),
+        Condition::UpstreamAcr(test) => plain(Kind::UpstreamAcr, test),
         Condition::LastMfaOnDevice { days } => {
             json!({ "type": kind_name(Kind::LastMfaOnDevice), "opCode": "IS", "values": [days.to_string()] })
         }

@@ -44,6 +44,7 @@ pub fn factor_name(kind: FactorKind) -> &'static str {
         FactorKind::PushFingerprint => "signatures_fingerprint",
         FactorKind::PushFace => "signatures_face",
         FactorKind::BypassCode => "bypasscode",
+        FactorKind::Federated => "federated",
     }
 }
 
@@ -159,10 +160,16 @@ pub enum Kind {
     RiskLevel,
     /// Seconds since a second factor on this grant.
     MfaLifetime,
+    /// The identity provider that the person signed in at. Ours, as the two behind it: the vendor has no name for it.
+    Provider,
+    /// How they signed in there.
+    UpstreamAmr,
+    /// The level that is called there.
+    UpstreamAcr,
 }
 
 /// Kinds of conditions by name. Where one kind has two names the first is written.
-const KINDS: [(&str, Kind); 20] = [
+const KINDS: [(&str, Kind); 23] = [
     ("ipAddress", Kind::IpAddress),
     ("remoteIp", Kind::RemoteIp),
     ("location", Kind::Location),
@@ -183,6 +190,9 @@ const KINDS: [(&str, Kind); 20] = [
     ("lastMfaOnDevice", Kind::LastMfaOnDevice),
     ("riskLevel", Kind::RiskLevel),
     ("mfaLifetime", Kind::MfaLifetime),
+    ("identityProvider", Kind::Provider),
+    ("upstreamAmr", Kind::UpstreamAmr),
+    ("upstreamAcr", Kind::UpstreamAcr),
 ];
 
 /// The kind of condition with this name.

@@ -151,8 +151,10 @@ impl Reader {
         }
         let action = self.result(&at(path, "result"), item.get("result"), contact);
         let unenrolled = self.unenrolled(&at(path, "result"), item.get("result"), contact);
+        let reauthenticate = self.reauthenticate(&at(path, "result"), item.get("result"), contact);
         first?;
-        Some(Rule { id, name: name?, always: always?, contact, conditions, action: action?, unenrolled: unenrolled? })
+        let (name, always, action, unenrolled) = (name?, always?, action?, unenrolled?);
+        Some(Rule { id, name, always, contact, conditions, action, unenrolled, reauthenticate: reauthenticate? })
     }
 
     /// What becomes of people who have none of the factors a rule demands. Ours: the vendor's documents have no word for it.
@@ -168,6 +170,21 @@ impl Reader {
             self.problem(&path, text);
         }
         unenrolled
+    }
+
+    /// Whether the person must have signed in for this very purpose. Ours as well.
+    fn reauthenticate(&mut self, path: &str, given: Option<&Value>, contact: Contact) -> Option<bool> {
+        let path = at(path, "reauthenticate");
+        match given.and_then(|result| result.get("reauthenticate")) {
+            None | Some(Value::Null) => Some(false),
+            given => {
+                let flag = self.flag(&path, given)?;
+                if flag && contact == Contact::First {
+                    self.problem(&path, "stands only in a rule that is no first-factor rule");
+                }
+                Some(flag)
+            }
+        }
     }
 
     fn result(&mut self, path: &str, given: Option<&Value>, contact: Contact) -> Option<Action> {

@@ -544,6 +544,9 @@ fn any_condition() -> impl Strategy<Value = Condition> {
         listed(&names::COMPLIANCE).prop_map(Condition::DeviceCompliance),
         value_test().prop_map(Condition::DeviceStatus),
         value_test().prop_map(Condition::Isp),
+        value_test().prop_map(Condition::Provider),
+        value_test().prop_map(Condition::UpstreamAmr),
+        value_test().prop_map(Condition::UpstreamAcr),
         (1_i64..=740).prop_map(|days| Condition::LastMfaOnDevice { days }),
         (one_of(&MEMBERSHIP), levels).prop_map(|(op, levels)| Condition::RiskLevel { op, levels }),
         (1_i64..=1_000_000).prop_map(|seconds| Condition::MfaLifetime { seconds }),
@@ -575,8 +578,8 @@ fn unenrolled() -> impl Strategy<Value = Unenrolled> {
 
 fn any_policy() -> impl Strategy<Value = Policy> {
     let rule =
-        ("[a-z ]{0,6}[a-z]", any::<bool>(), prop::collection::vec(any_condition(), 0..4), any_action(), unenrolled())
-            .prop_map(|(name, always, conditions, action, unenrolled)| Rule {
+        ("[a-z ]{0,6}[a-z]", any::<bool>(), prop::collection::vec(any_condition(), 0..4), any_action(), unenrolled(), any::<bool>())
+            .prop_map(|(name, always, conditions, action, unenrolled, reauthenticate)| Rule {
                 id: String::new(),
                 name,
                 always,
@@ -584,6 +587,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
                 conditions,
                 action,
                 unenrolled,
+                reauthenticate,
             });
     let flat = || prop_oneof![Just(Action::Deny), Just(Action::Allow), demand()];
     let adaptive = (flat(), flat(), flat(), flat()).prop_map(|(low, medium, high, very_high)| Adaptive {

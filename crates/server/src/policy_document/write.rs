@@ -44,6 +44,9 @@ fn rule(rule: &Rule) -> Value {
     if rule.unenrolled != Unenrolled::Ask {
         document["result"]["enrolment"] = json!(unenrolled_name(rule.unenrolled));
     }
+    if rule.reauthenticate {
+        document["result"]["reauthenticate"] = json!(true);
+    }
     document
 }
 

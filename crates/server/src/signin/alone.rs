@@ -144,6 +144,7 @@ impl SignIns<'_> {
             user_verified: judgement.user_verified,
             this_run: true,
             first: true,
+            upstream: None,
         };
         let (passed, cause, mut changes) = (judgement.passed, judgement.cause, judgement.changes);
         if passed {

@@ -128,6 +128,8 @@ impl SignIns<'_> {
                         ways.push(Way::plain(kind));
                     }
                 }
+                // Begins a sign-in, and is none of a person's own.
+                FactorKind::Federated => {}
                 FactorKind::Totp
                 | FactorKind::Qr
                 | FactorKind::Questions

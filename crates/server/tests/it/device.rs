@@ -58,6 +58,7 @@ fn approval(server: &TestServer, subject: &str) -> Approval {
         user_verified: false,
         this_run: true,
         first: true,
+        upstream: None,
     };
     Approval { subject: subject.into(), proofs: vec![proof], auth_time: Some(now), policy: None, acr: None, at: now }
 }

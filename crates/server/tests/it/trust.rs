@@ -313,6 +313,7 @@ async fn kept(server: &TestServer, client: Option<&ClientId>) -> Kept {
         user_verified: false,
         this_run: true,
         first: true,
+        upstream: None,
     };
     let wish = Wish {
         kind: TrustKind::StaySignedIn,

@@ -333,7 +333,7 @@ impl<'a> Desk<'a> {
             | FactorKind::VoiceOtp
             | FactorKind::Totp => true,
             FactorKind::Passkey => self.relying_party().is_some(),
-            FactorKind::Questions | FactorKind::BypassCode => true,
+            FactorKind::Questions | FactorKind::BypassCode | FactorKind::Federated => true,
             FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => {
                 self.call.tenant.tenant.settings.push.enabled
             }
@@ -563,6 +563,7 @@ impl<'a> Desk<'a> {
             | FactorKind::PushPresence
             | FactorKind::PushFingerprint
             | FactorKind::PushFace
+            | FactorKind::Federated
             | FactorKind::BypassCode => &settings.email_otp,
         }
     }
@@ -602,6 +603,7 @@ pub(super) fn is_sent(kind: FactorKind) -> bool {
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
         | FactorKind::PushFace
+        | FactorKind::Federated
         | FactorKind::BypassCode => false,
     }
 }

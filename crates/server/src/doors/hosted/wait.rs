@@ -63,6 +63,7 @@ pub(super) fn is_push(kind: FactorKind) -> bool {
         | FactorKind::VoiceOtp
         | FactorKind::Totp
         | FactorKind::Questions
+        | FactorKind::Federated
         | FactorKind::BypassCode => false,
     }
 }

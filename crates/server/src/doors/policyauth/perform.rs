@@ -120,6 +120,7 @@ pub fn is_sent_code(kind: FactorKind) -> bool {
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
         | FactorKind::PushFace
+        | FactorKind::Federated
         | FactorKind::BypassCode => false,
     }
 }

@@ -31,6 +31,7 @@ fn kind(call: &Call, name: &str) -> Result<(FactorKind, &'static str), Refusal> 
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
         | FactorKind::PushFace
+        | FactorKind::Federated
         | FactorKind::BypassCode => Err(Refusal::NotFound),
     }
 }

@@ -160,6 +160,7 @@ pub fn enrolment_type(kind: FactorKind) -> (&'static str, Option<&'static str>) 
         | FactorKind::VoiceOtp
         | FactorKind::Totp
         | FactorKind::Questions
+        | FactorKind::Federated
         | FactorKind::BypassCode => (factor_name(kind), None),
     }
 }

@@ -83,7 +83,7 @@ async fn performed(request: &TokenRequest<'_>, assertion: assertion::Assertion) 
         expires: assertion.expires + client.assertion_skew,
     };
     spend_now(request, spend).await?;
-    let proof = Proof { kind, at, enrolment: None, user_verified: false, this_run: true, first: true };
+    let proof = Proof { kind, at, enrolment: None, user_verified: false, this_run: true, first: true, upstream: None };
     begin(request, &user, vec![proof], None).await
 }
 

@@ -311,6 +311,7 @@ fn factor(kind: FactorKind) -> Option<&'static str> {
         FactorKind::Questions => "SECURITY_QUESTIONS",
         FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => "PUSH",
         FactorKind::BypassCode => "BYPASSCODE",
+        FactorKind::Federated => "IDP",
         FactorKind::Qr => return None,
     })
 }

@@ -159,7 +159,8 @@ impl SignIns<'_> {
     ) -> Result<Proved, Failure> {
         let cause = judgement.cause;
         let verdict = if judgement.passed {
-            Verdict::Passed { receipt: self.app.world.uuid(), user_verified: judgement.user_verified }
+            let (receipt, user_verified) = (self.app.world.uuid(), judgement.user_verified);
+            Verdict::Passed { receipt, user_verified, upstream: judgement.upstream }
         } else {
             Verdict::Failed { challenge_dead: judgement.challenge_dead }
         };

@@ -20,6 +20,8 @@ pub struct Judgement {
     pub passed: bool,
     /// The authenticator verified the person (WebAuthn UV); false for every other factor.
     pub user_verified: bool,
+    /// What the other identity provider said, where the factor is a sign-in there.
+    pub upstream: Option<Box<engine::Upstream>>,
     /// The challenge can no longer be answered.
     pub challenge_dead: bool,
     /// Why, for audit and for the door's choice of message; never shown as it is.
@@ -31,12 +33,12 @@ pub struct Judgement {
 impl Judgement {
     /// A right answer.
     pub fn right() -> Self {
-        Self { passed: true, user_verified: false, challenge_dead: false, cause: Cause::Right, changes: Vec::new() }
+        Self { passed: true, user_verified: false, upstream: None, challenge_dead: false, cause: Cause::Right, changes: Vec::new() }
     }
 
     /// A wrong answer, after which the same challenge may be tried again.
     pub fn failed(cause: Cause) -> Self {
-        Self { passed: false, user_verified: false, challenge_dead: false, cause, changes: Vec::new() }
+        Self { passed: false, user_verified: false, upstream: None, challenge_dead: false, cause, changes: Vec::new() }
     }
 
     /// A wrong answer that ends the challenge.

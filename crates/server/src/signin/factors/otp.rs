@@ -270,6 +270,7 @@ pub fn channel_of(kind: &str) -> Option<Channel> {
         | FactorKind::PushPresence
         | FactorKind::PushFingerprint
         | FactorKind::PushFace
+        | FactorKind::Federated
         | FactorKind::BypassCode => None,
     }
 }

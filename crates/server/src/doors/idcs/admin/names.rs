@@ -13,7 +13,7 @@ pub(super) fn factor(kind: FactorKind) -> Option<&'static str> {
         FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => "PUSH",
         FactorKind::Questions => "SECURITY_QUESTIONS",
         FactorKind::BypassCode => "BYPASSCODE",
-        FactorKind::Password | FactorKind::Qr => return None,
+        FactorKind::Password | FactorKind::Qr | FactorKind::Federated => return None,
     })
 }
 

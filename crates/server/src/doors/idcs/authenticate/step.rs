@@ -156,7 +156,7 @@ fn switched_off(factor: Factor) -> Code {
 /// A sign-in that is refused, by its code.
 pub fn refusal(refusal: Refusal, reference: &str) -> Failed {
     let code = match refusal {
-        Refusal::DeniedByPolicy | Refusal::LevelOutOfReach | Refusal::MustEnrol => Code::DeniedByPolicy,
+        Refusal::DeniedByPolicy | Refusal::LevelOutOfReach | Refusal::MustEnrol | Refusal::Reauthenticate => Code::DeniedByPolicy,
         Refusal::NotEntitled => Code::NotEntitled,
     };
     Failed::saying(code, format!("{} (reference {reference})", code.text()))

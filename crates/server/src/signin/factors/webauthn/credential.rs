@@ -57,6 +57,9 @@ impl Credential {
 pub(super) struct Shown<'a> {
     pub credential: &'a Credential,
     pub nickname: &'a str,
+    /// Who vouches for the authenticator, and in which format.
+    pub attested: &'a str,
+    pub format: &'a str,
     pub aaguid: &'a str,
     pub user_verified: bool,
     pub transports: &'a [String],
@@ -66,8 +69,8 @@ impl Shown<'_> {
     pub(super) fn attributes(&self) -> Value {
         let Credential { id, public_key, rp_id, counter, backup_eligible, backed_up, .. } = self.credential;
         json!({
-            "attestationType": "None",
-            "attestationFormat": "none",
+            "attestationType": self.attested,
+            "attestationFormat": self.format,
             "nickname": self.nickname,
             "aaGuid": self.aaguid,
             "userVerified": self.user_verified,
@@ -134,6 +137,8 @@ pub fn import(
     let shown = Shown {
         credential: &credential,
         nickname: imported.nickname,
+        attested: "None",
+        format: "none",
         aaguid: "00000000-0000-0000-0000-000000000000",
         user_verified: false,
         transports: &imported.transports,

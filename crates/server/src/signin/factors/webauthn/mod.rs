@@ -6,11 +6,13 @@
 //! one stored. Challenges come from our own source of randomness.
 
 mod assertion;
+mod attestation;
 mod ceremony;
 mod credential;
 mod registration;
 
 pub use assertion::{Request, assertion_options, judge_assertion, judge_unknown};
+pub use attestation::{LONGEST_ROOT, MOST_ROOTS, is_root};
 pub use ceremony::challenge_id;
 pub use credential::{Imported, import};
 pub use registration::{Registered, Registration, finish_registration, registration_options};

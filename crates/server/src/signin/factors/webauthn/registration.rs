@@ -1,15 +1,15 @@
-//! Registering a credential: options, and what becomes of the response (WebAuthn §7.1). Attestation `none` only: what
-//! an authenticator says of itself is neither asked for nor believed.
+//! Registering a credential: options, and what becomes of the response (WebAuthn §7.1). What an authenticator says of its maker is
+//! asked for only where the relying party wants to know ([`attestation`]).
 
 use passki::StoredPasskey;
-use passki::{AttestationType, CredentialProtectionPolicy, PasskiError, RegistrationCredential, RegistrationState};
+use passki::{CredentialProtectionPolicy, PasskiError, RegistrationCredential, RegistrationState};
 use protocol::records::{Enrolment, EnrolmentId, RelyingParty, Seconds, User, UserId};
 use serde_json::{Value, json};
 use store::{Challenge, Change};
 
 use super::ceremony::{Ceremony, For, Kind, close, draw};
 use super::credential::{Credential, Shown, enrolment};
-use super::{ALGORITHMS, TIMEOUT, UserVerification, binary, cause, check_envelope, encode, library};
+use super::{ALGORITHMS, TIMEOUT, UserVerification, attestation, binary, cause, check_envelope, encode};
 use crate::keys::MasterKey;
 use crate::signin::factors::{Cause, Judgement, Unusable};
 use crate::world::World;
@@ -82,7 +82,7 @@ pub fn registration_options(
             "requireResidentKey": false,
             "userVerification": ceremony.user_verification.as_str(),
         },
-        "attestation": "none",
+        "attestation": attestation::wish(rp),
         "pubKeyCredParams": parameters,
     });
     let whose = For { sign_in: None, user: Some(request.user.id.clone()), enrolment: None };
@@ -152,18 +152,18 @@ fn check(
         }))
         .map_err(|_| Cause::Unreadable)
     };
-    let rp = library(rp);
+    let party = attestation::believing(rp)?;
     // The result does not say whether the person was verified; asking with the demand does.
-    let (passkey, user_verified) = match rp.finish_passkey_registration(&presented, &state(UserVerification::Required)?)
+    let (passkey, user_verified) = match party.finish_passkey_registration(&presented, &state(UserVerification::Required)?)
     {
         Ok(passkey) => (passkey, true),
         Err(PasskiError::UserVerificationRequired) => {
             let lenient = state(ceremony.user_verification)?;
-            (rp.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
+            (party.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
         }
         Err(error) => return Err(cause(&error)),
     };
-    let sound = passkey.attestation_type == AttestationType::None
+    let sound = attestation::is_let_in(rp, &passkey)
         && ALGORITHMS.contains(&passkey.algorithm)
         && (1..=1023).contains(&passkey.credential_id.len());
     if sound { Ok(Accepted { passkey, user_verified }) } else { Err(Cause::NotAccepted) }
@@ -190,10 +190,13 @@ impl Accepted {
             backed_up: passkey.bs,
             always_verified: passkey.cred_protect == Some(CredentialProtectionPolicy::UserVerificationRequired),
         };
-        let aaguid = uuid::Uuid::from_bytes(passkey.aaguid).hyphenated().to_string();
+        let (attested, format) = attestation::told(&passkey, response);
+        let aaguid = attestation::model(&passkey);
         let shown = Shown {
             credential: &credential,
             nickname: nickname(response),
+            attested,
+            format,
             aaguid: &aaguid,
             user_verified: self.user_verified,
             transports: &transports(response),
