@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -37,6 +37,9 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/oauth2/v1/authorize", "the authorization endpoint in Oracle's dialect"),
     ("/oauth2/v1/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
     ("/.well-known/idcs-configuration", "metadata is public (Oracle page §4.6)"),
+    ("/oauth2/v1/userlogout", "who is not signed in is sent on, and a browser ends its own session alone"),
+    ("/sso/v1/sdk/session", "a sign-in page brings the token of a sign-in that is through, and nothing comes of any other"),
+    ("/sso/v1/sdk/session/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
     (device::ORACLE_PAGE, "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
     ("/phone", "a page that holds nothing until an invitation is put into it (docs/device-protocol.md)"),
@@ -75,7 +78,7 @@ pub fn build(app: App) -> Router {
     }
     // RFC 8414 §3.1 puts the path of the issuer behind the well-known part.
     router = router.route("/.well-known/oauth-authorization-server/{*issuer}", get(discovery::metadata_of_path));
-    router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes()).merge(idcs::routes());
+    router = router.merge(policyauth::routes()).merge(hosted::routes()).merge(scim::routes()).merge(idcs::routes(&app));
     router = router.route(logout::CONFIRM, post(logout::confirm));
     router = router.route(device::ORACLE_PAGE, get(hosted::user_code_page).post(hosted::enter_user_code));
     if app.dev {
@@ -122,8 +125,11 @@ async fn not_found(State(_): State<App>) -> Response {
     reply::plain_error(StatusCode::NOT_FOUND, "there is nothing at this path")
 }
 
-async fn wrong_method(State(_): State<App>, method: Method, headers: HeaderMap) -> Response {
+async fn wrong_method(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        if idcs::cors::covers(uri.path()) {
+            return idcs::cors::preflight(&app, &headers, uri.authority().map(|authority| authority.as_str()));
+        }
         return reply::preflight();
     }
     reply::plain_error(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")

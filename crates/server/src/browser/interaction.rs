@@ -218,6 +218,11 @@ pub async fn load(app: &App, call: &Call, handle: &str) -> Result<Interaction, L
 }
 
 impl Interaction {
+    /// When it began.
+    pub fn began(&self) -> Seconds {
+        self.expires - LIFETIME
+    }
+
     /// The next state. Refused by the store if somebody was first.
     ///
     /// # Errors

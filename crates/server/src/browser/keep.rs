@@ -111,6 +111,36 @@ pub async fn sign_out(app: &App, call: &Call, person: &UserId) -> Result<Keeping
     Ok(Keeping { changes: vec![trust.end()], cookies: vec![Cookie::Stay.write(call, "")] })
 }
 
+/// The cookies for what a person keeps of a sign-in that ran elsewhere than on our pages, where they bring it along: as far as it is
+/// theirs.
+///
+/// # Errors
+/// The store failed.
+pub async fn bring(
+    app: &App,
+    call: &Call,
+    person: &UserId,
+    device: Option<&str>,
+    stay: Option<&str>,
+) -> Result<Vec<HeaderValue>, Fault> {
+    let sign_ins = SignIns { app, tenant: &call.tenant };
+    let mut cookies = Vec::new();
+    for (kind, token) in [(TrustKind::Device, device), (TrustKind::StaySignedIn, stay)] {
+        let Some(token) = token else { continue };
+        let Some(trust) = sign_ins.named(kind, [token], person).await? else { continue };
+        let lasts = trust.expires - app.world.now();
+        cookies.push(match kind {
+            TrustKind::Device => {
+                let others = devices(call).filter(|other| *other != token);
+                let all: Vec<&str> = std::iter::once(token).chain(others).take(MOST).collect();
+                Cookie::Devices.write_for(call, &all.join("."), lasts)
+            }
+            TrustKind::StaySignedIn => Cookie::Stay.write_for(call, token, lasts),
+        });
+    }
+    Ok(cookies)
+}
+
 fn cookie(app: &App, call: &Call, kind: TrustKind, kept: &Kept) -> HeaderValue {
     let lasts = kept.expires - app.world.now();
     match kind {
@@ -124,7 +154,7 @@ fn cookie(app: &App, call: &Call, kind: TrustKind, kept: &Kept) -> HeaderValue {
 }
 
 /// What the browser was trusted by, whether or not it counts.
-fn devices(call: &Call) -> impl Iterator<Item = &str> {
+pub fn devices(call: &Call) -> impl Iterator<Item = &str> {
     let value = Cookie::Devices.read(call).unwrap_or_default();
     value.split('.').filter(|token| token.len() == TOKEN).take(MOST)
 }

@@ -10,18 +10,22 @@ use crate::app::App;
 pub mod admin;
 pub mod authenticate;
 mod caller;
+pub mod cors;
 mod ecid;
 pub mod enrol;
 mod fault;
+mod handed;
 pub mod oauth;
 
+pub use authenticate::start::Opening;
 pub use caller::{Caller, Denied};
 pub use ecid::{EcId, with_ecid};
 pub use fault::{Code, Failed};
 
 /// Every route of the door. A part of it hangs in here and in [`paths`].
-pub fn routes() -> Router<App> {
-    Router::new().merge(authenticate::routes()).merge(admin::routes()).merge(oauth::routes())
+pub fn routes(app: &App) -> Router<App> {
+    let told = axum::middleware::from_fn_with_state(app.clone(), cors::tell);
+    Router::new().merge(authenticate::routes()).merge(admin::routes()).merge(oauth::routes()).layer(told)
 }
 
 /// The paths of the door, for labels of metrics and for the tests of all routes.

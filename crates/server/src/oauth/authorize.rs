@@ -13,6 +13,7 @@ use engine::{Level, Refusal};
 use protocol::authorize::{self as rules, AuthorizationRequest, Came, Freshness, LoginHint, PageError, Prompt};
 use protocol::discovery::Prefix;
 use protocol::id_token_hint::IdTokenHint;
+use protocol::idcs::roles::Holder;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Client, SourceKind, User, UserId};
 use protocol::request_object::{self, Presented, Strictness};
@@ -27,12 +28,14 @@ pub use stop::Stop;
 
 use super::consents;
 use super::grants::entitled;
+use super::oracle::handover;
 use super::par;
 use super::subject::subject;
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Outcome, Purpose, SignInStep, Step};
 use crate::browser::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, keep, session};
 use crate::call::Call;
+use crate::doors::idcs;
 use crate::fault::Fault;
 use crate::keys::Typ;
 use crate::reply;
@@ -361,6 +364,9 @@ impl<'a> Visit<'a> {
         if self.silent() {
             return Err(self.back(Rejection::new(OAuthCode::LoginRequired, "nobody is signed in who would do")));
         }
+        if let Some(page) = handover::page_of(self.call, &self.client).map(str::to_owned) {
+            return self.hand_over(&page).await;
+        }
         let (mut username, realm) = match &self.request.login_hint {
             Some(LoginHint::Text(name)) => (Some(name.clone()), None),
             Some(LoginHint::Realm { realm, username }) => {
@@ -379,6 +385,61 @@ impl<'a> Visit<'a> {
             Passage::Ask(step) => self.ask(Step::SignIn(step), Vec::new()).await,
             Passage::Refused { refusal, reference } => Err(self.denied(refusal, Some(reference))),
             Passage::Through(_) => Err(Fault::stored("a sign-in is through before anybody is known").into()),
+        }
+    }
+
+    /// The client has a sign-in page of its own: the browser goes there, and comes back to this dialogue.
+    async fn hand_over(mut self, page: &str) -> Result<Response, Stop> {
+        let mut bound = self.ask(Step::Account, Vec::new()).await?;
+        let opening = idcs::Opening {
+            app: self.app,
+            call: self.call,
+            caller: None,
+            application: &self.client,
+            errand: self.interaction.as_ref().map(|interaction| interaction.handle.clone()),
+            devices: keep::devices(self.call).map(str::to_owned).collect(),
+        };
+        let body = match opening.told().await {
+            Ok(body) => body,
+            Err((code, message)) => {
+                let told = handover::error(self.call, &self.client, code, &message);
+                return told.ok_or_else(|| self.denied(Refusal::DeniedByPolicy, None));
+            }
+        };
+        let mut response = handover::form(self.app, self.call, page, body)?;
+        if let header::Entry::Occupied(cookies) = bound.headers_mut().entry(header::SET_COOKIE) {
+            for cookie in cookies.remove_entry_mult().1 {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+        }
+        Ok(response)
+    }
+
+    /// The browser is back from the sign-in page of the client, with a session: the one at hand, or whichever it has.
+    ///
+    /// # Errors
+    /// Whatever stops it.
+    pub async fn came_back(self, at_hand: Option<(Session, User)>) -> Result<Response, Stop> {
+        let subject = self.subject_asked_for()?;
+        let found = match at_hand {
+            Some((session, user)) => {
+                let other = subject.as_ref().is_some_and(|wanted| *wanted != self.sub(&user.id));
+                if other {
+                    let text = "somebody else signed in";
+                    return Err(self.back(Rejection::new(OAuthCode::LoginRequired, text)));
+                }
+                Some((session, user))
+            }
+            None => self.session_meant(&session::all(self.app, self.call).await?, subject.as_deref()).await?,
+        };
+        let began = self.interaction.as_ref().map_or(i64::MAX, Interaction::began);
+        match found {
+            // Who signed in since the request came did so for it, however fresh it wants them.
+            Some((session, user)) if session.auth_time() >= began || self.is_fresh(&session) => {
+                self.past_session(session, user, Vec::new()).await
+            }
+            Some((_, user)) => self.sign_in(Some(user.id)).await,
+            None => self.sign_in(None).await,
         }
     }
 
@@ -494,6 +555,13 @@ impl<'a> Visit<'a> {
     /// # Errors
     /// Nothing of it may be given.
     pub fn scope(&self) -> Result<Vec<String>, Stop> {
+        if self.issuer == self.call.tenant.tenant.settings.oracle.issuer {
+            let person = Holder::Person { administrator: false };
+            let mut scope = protocol::idcs::scopes::grant(&self.request.scope.join(" "), &self.client, person)
+                .map_err(|rejection| self.back(rejection))?;
+            scope.retain(|one| one != protocol::scope::OFFLINE_ACCESS || self.request.response_type.code);
+            return Ok(scope);
+        }
         protocol::scope::grant_at_authorization(&self.request.scope, &self.client, self.request.response_type.code)
             .map_err(|rejection| self.back(rejection))
     }

@@ -310,7 +310,10 @@ pub async fn close(app: &App, call: &Call, session: &Session) -> Result<(), Faul
 }
 
 /// The same, with whatever else ends.
-async fn close_and(app: &App, call: &Call, session: &Session, more: Vec<Change>) -> Result<(), Fault> {
+///
+/// # Errors
+/// The store failed.
+pub(super) async fn close_and(app: &App, call: &Call, session: &Session, more: Vec<Change>) -> Result<(), Fault> {
     let tenant = &call.tenant.tenant.id;
     let mut changes = session::end(session).to_vec();
     changes.extend(more);

@@ -14,7 +14,10 @@ use crate::directory::TenantView;
 pub mod asked;
 pub mod authn_token;
 pub mod claims;
+pub mod handover;
+pub mod logout;
 pub mod metadata;
+pub mod session;
 
 /// Whether a grant was made in this dialect, and its tokens speak it.
 pub fn is_of(tenant: &TenantView, detail: &GrantDetail) -> bool {

@@ -35,6 +35,7 @@ pub mod state;
 pub mod step;
 mod username;
 
+pub use finish::ready;
 use request::{Body, Op, Request};
 use state::{Stage, State};
 use step::{Members, Step, Stop, members};
@@ -126,6 +127,21 @@ async fn step(app: &App, call: &Call, caller: &Caller, ecid: &EcId) -> Result<Me
             other => other,
         },
     }
+}
+
+/// The token that `createToken` would give for this state: what the session endpoint asks for where a form brings nothing else. None
+/// where there is none yet.
+pub async fn token_of_state(app: &App, call: &Call, text: &str) -> Option<String> {
+    let state = State::open(app, &call.tenant, text)?;
+    let find = |id: &protocol::records::ClientId| call.tenant.clients.get(id).filter(|client| client.enabled).cloned();
+    let application = find(state.application.as_ref()?)?;
+    let caller = Caller::of_state(state.caller.as_ref().and_then(find).unwrap_or_else(|| application.clone()));
+    let asked = json!({ "op": Op::CreateToken.as_str(), "requestState": text }).to_string();
+    let request = Body::read(asked.as_bytes()).ok()?.step().ok()?;
+    let ecid = EcId::new(app);
+    let step = Step { app, call, caller: &caller, ecid: &ecid, request: &request, state: &state, application: &application };
+    let said = Box::pin(act(&step)).await.ok()?;
+    said.get("authnToken")?.as_str().map(str::to_owned)
 }
 
 /// A state is good for the client it was made for: in its dialogue, no other one goes on.

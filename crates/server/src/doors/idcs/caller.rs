@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use protocol::idcs::roles::AppRole;
-use protocol::records::{Client, Token, User};
+use protocol::records::{Client, GrantId, Seconds, Token, TokenDetail, User};
 
 use crate::app::App;
 use crate::call::Call;
@@ -73,6 +73,32 @@ impl Caller {
             .filter(|role| *role == AppRole::AuthenticatedClient || client.app_roles.contains(role))
             .collect();
         Ok(Self { client, token, user, roles })
+    }
+
+    /// The client of a state that a browser brought by itself: it has shown no token, and holds no role.
+    pub fn of_state(client: Arc<Client>) -> Self {
+        let token = Token {
+            client: client.id.clone(),
+            grant: protocol::records::GrantId(String::new()),
+            subject: None,
+            issued: 0,
+            expires: 0,
+            detail: protocol::records::TokenDetail::default(),
+        };
+        Self { client, token: Box::new(token), user: None, roles: BTreeSet::new() }
+    }
+
+    /// A client on whose behalf a browser goes on with a dialogue: it holds no token, and no role.
+    pub fn itself(client: Arc<Client>, now: Seconds) -> Self {
+        let token = Token {
+            client: client.id.clone(),
+            grant: GrantId(String::new()),
+            subject: None,
+            issued: now,
+            expires: now,
+            detail: TokenDetail::default(),
+        };
+        Self { client, token: Box::new(token), user: None, roles: BTreeSet::new() }
     }
 
     /// Whether the token opens what one of these roles opens. An administrator's opens everything.

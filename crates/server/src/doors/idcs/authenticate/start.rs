@@ -87,6 +87,23 @@ impl Opening<'_> {
     }
 }
 
+impl Opening<'_> {
+    /// The same for whoever hands a browser over: a no comes as its code and its text.
+    ///
+    /// # Errors
+    /// Policy lets nobody begin; the server failed, which is logged.
+    pub async fn told(&self) -> Result<Members, (&'static str, String)> {
+        self.body().await.map_err(|stop| match stop {
+            Stop::Failed(failed) => (failed.0.code.as_str(), failed.0.message),
+            Stop::Busy(_) => (Code::Overloaded.as_str(), Code::Overloaded.text().to_owned()),
+            Stop::Fault(fault) => {
+                fault.log();
+                (Code::SystemError.as_str(), Code::SystemError.text().to_owned())
+            }
+        })
+    }
+}
+
 /// How a dialogue would begin now.
 async fn preview(app: &App, call: &Call, speaks: &Client, application: &Client) -> Result<First, Stop> {
     let policy = governing(call, application)?;
