@@ -43,6 +43,7 @@ fn court() -> Court {
             name: "Example".to_owned(),
             origins,
             enabled: true,
+            attestation: None,
         },
         user: User {
             id: USER.into(),

@@ -20,6 +20,20 @@ pub struct RelyingParty {
     pub origins: Vec<String>,
     /// Whether it may be used.
     pub enabled: bool,
+    /// Which authenticators may be registered; any, and nobody is asked who made it, where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<AttestationSettings>,
+}
+
+/// Which authenticators may be registered, by what their makers vouch for (WebAuthn §6.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttestationSettings {
+    /// Root certificates of the makers: base64 of DER.
+    pub roots: Vec<String>,
+    /// The models (AAGUIDs, lower case); every model of those makers where none is named.
+    #[serde(default)]
+    pub models: Vec<String>,
 }
 
 /// An issuer whose signed assertions are accepted (RFC 7523).

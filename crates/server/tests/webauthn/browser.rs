@@ -8,13 +8,18 @@ use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use passkey::authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod};
 use passkey::client::{Client, DefaultClientData, WebauthnError};
 use passkey::crypto::aws_lc_rs::AwsLcRsBackend;
 use passkey::types::Passkey;
 use passkey::types::ctap2::{Aaguid, Ctap2Error};
 use serde_json::{Value, json};
+
+use self::makers::Maker;
+
+#[path = "makers.rs"]
+pub mod makers;
 
 /// Flags of authenticator data.
 pub const UP: u8 = 0x01;
@@ -179,8 +184,13 @@ impl Forger {
 
     /// A response to `navigator.credentials.create`.
     pub fn create(&self, claim: &Claim) -> Value {
+        self.create_as(claim, [0; 16], None)
+    }
+
+    /// The same by an authenticator of this model, attested by the batch of a maker (format `packed`).
+    pub fn create_as(&self, claim: &Claim, model: [u8; 16], maker: Option<&Maker>) -> Value {
         let mut data = claim.head(AT);
-        data.extend([0; 16]);
+        data.extend(model);
         data.extend(u16::try_from(self.id.len()).unwrap().to_be_bytes());
         data.extend(&self.id);
         data.extend(self.cose(claim.algorithm));
@@ -191,7 +201,25 @@ impl Forger {
         object.extend(claim.format.as_bytes());
         object.push(0x67);
         object.extend(b"attStmt");
-        if claim.format == "packed" {
+        if let Some(maker) = maker {
+            // {"alg": -7, "sig": …, "x5c": [leaf]} by the key of the batch.
+            let (key, leaf) = (STANDARD.decode(maker.key).unwrap(), STANDARD.decode(maker.leaf).unwrap());
+            let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &key).unwrap();
+            let mut signed = data.clone();
+            signed.extend(digest::digest(&digest::SHA256, &claim.client_data()).as_ref());
+            let signature = key.sign(&SystemRandom::new(), &signed).unwrap();
+            object.extend([0xa3, 0x63]);
+            object.extend(b"alg");
+            object.extend([0x26, 0x63]);
+            object.extend(b"sig");
+            object.extend([0x58, u8::try_from(signature.as_ref().len()).unwrap()]);
+            object.extend(signature.as_ref());
+            object.push(0x63);
+            object.extend(b"x5c");
+            object.extend([0x81, 0x59]);
+            object.extend(u16::try_from(leaf.len()).unwrap().to_be_bytes());
+            object.extend(leaf);
+        } else if claim.format == "packed" {
             // Self attestation (WebAuthn §8.2): {"alg": -7, "sig": …} by the credential's own key.
             let mut signed = data.clone();
             signed.extend(digest::digest(&digest::SHA256, &claim.client_data()).as_ref());

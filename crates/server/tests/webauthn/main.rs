@@ -37,6 +37,7 @@ fn site() -> Site {
             name: "Example".to_owned(),
             origins: vec![ORIGIN.to_owned(), "https://login.example.test:8443".to_owned()],
             enabled: true,
+            attestation: None,
         },
     }
 }

@@ -34,6 +34,7 @@ fn rows(tenant: &TenantId) -> TenantRows {
             name: "Example".into(),
             origins: vec!["https://app.example.test".into()],
             enabled: true,
+            attestation: None,
         }],
         keys: vec![KeyRecord {
             kid: "k".into(),

@@ -207,13 +207,17 @@ fn change_totp(settings: &mut TotpSettings, body: &Body) -> Result<(), Refusal> 
 }
 
 fn shown_party(party: &RelyingParty) -> Value {
+    let (formats, types): (&[&str], &[&str]) = match party.attestation {
+        None => (&["none"], &["None"]),
+        Some(_) => (&["packed", "tpm", "android-key", "fido-u2f"], &["Basic", "AttCA"]),
+    };
     json!({
         "id": party.id,
         "rpId": party.rp_id,
         "origins": party.origins,
         "name": party.name,
-        "allowedAttestationFormats": ["none"],
-        "allowedAttestationTypes": ["None"],
+        "allowedAttestationFormats": formats,
+        "allowedAttestationTypes": types,
         "metadataConfig": {},
         "enabled": party.enabled,
         "webAuthn": {},
@@ -255,6 +259,7 @@ pub async fn add_relying_party(State(app): State<App>, call: Call) -> Result<Res
         name: String::new(),
         origins: Vec::new(),
         enabled: true,
+        attestation: None,
     };
     let party = changed_party(party, &wire::body(&call)?)?;
     write(&app, &call, DirectoryChange::PutRelyingParty(party.clone())).await?;
@@ -395,6 +400,7 @@ mod tests {
             name: String::new(),
             origins: Vec::new(),
             enabled: true,
+            attestation: None,
         };
         let good = json!({ "rpId": "acme.org", "origins": ["https://acme.org", "https://login.acme.org:8443"] });
         let party = changed_party(new(), &body(good)).unwrap();

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use protocol::records::{Group, GroupId, RelyingParty, RelyingPartyId, Source, SourceId, SourceKind, User, UserId};
+use protocol::records::{
+    AttestationSettings, Group, GroupId, RelyingParty, RelyingPartyId, Source, SourceId, SourceKind, User, UserId,
+};
 
 use super::{Names, unique, words};
 use crate::directory::split_url;
 use crate::hashing::LONGEST_PASSWORD;
 use crate::secret::Secret;
+use crate::signin::factors::webauthn::{MOST_ROOTS, is_root};
 use crate::tenant_file::problem::Place;
 use crate::tenant_file::reader::{Item, Section};
 use crate::tenant_file::{PasswordPart, UserPart};
@@ -44,7 +47,7 @@ pub(super) fn sources(tenant: &mut Section<'_>, names: &mut Names) -> Vec<Source
 }
 
 /// The source something belongs to: the one it names, or the only one there is.
-fn source(section: &mut Section<'_>, names: &Names) -> Option<SourceId> {
+pub(super) fn source(section: &mut Section<'_>, names: &Names) -> Option<SourceId> {
     let report = section.report;
     if let Some((id, place)) = section.text("source") {
         return names.sources.find(id, report, &place);
@@ -210,6 +213,7 @@ pub(super) fn relying_parties(tenant: &mut Section<'_>, names: &mut Names) -> Ve
         let name = section.text("name");
         let origins = section.texts("origins");
         let enabled = section.flag("enabled", true);
+        let attestation = section.table("attestation").map(attestation);
         if origins.is_empty() {
             report.add(&section.place, "no origin may run a ceremony", "list at least one under `origins`");
         }
@@ -227,9 +231,51 @@ pub(super) fn relying_parties(tenant: &mut Section<'_>, names: &mut Names) -> Ve
             name: name.map_or(rp_id, |(name, _)| name).to_owned(),
             origins: origins.into_iter().map(|(origin, _)| origin.to_owned()).collect(),
             enabled,
+            attestation,
         });
     }
     parties
+}
+
+/// `attestation` of a relying party: whose authenticators are let in.
+fn attestation(mut section: Section<'_>) -> AttestationSettings {
+    let report = section.report;
+    let (roots, models) = (section.texts("roots"), section.texts("models"));
+    if roots.is_empty() || roots.len() > MOST_ROOTS {
+        report.add(&section.place, "no maker is named, or too many", "list one to 32 root certificates under `roots`");
+    }
+    // PEM or the base64 in it: the same but for its frame.
+    let bare = |text: &str| text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect::<String>();
+    let roots: Vec<String> = roots
+        .into_iter()
+        .map(|(text, place)| {
+            let root = bare(text);
+            if !is_root(&root) {
+                report.add(
+                    &place,
+                    "not a certificate",
+                    "give the root certificate of a maker in PEM, or base64 of its DER",
+                );
+            }
+            root
+        })
+        .collect();
+    let models = models
+        .into_iter()
+        .map(|(model, place)| {
+            let model = model.to_ascii_lowercase();
+            if uuid::Uuid::try_parse(&model).is_err() || model.len() != 36 {
+                report.add(
+                    &place,
+                    "not the name of a model",
+                    "give AAGUIDs, such as `ee882879-721c-4913-9775-3dfcce97072a`",
+                );
+            }
+            model
+        })
+        .collect();
+    section.finish();
+    AttestationSettings { roots, models }
 }
 
 /// An origin must be at the relying party's domain or below it (WebAuthn §5.1.4.1), and one that browsers give
