@@ -51,7 +51,14 @@ fn sign_in<'a>(
     options: &'a serde_json::Value,
     sources: &'a [SourceChoice<'a>],
 ) -> Page<'a> {
-    Page::SignIn(SignIn { step, username: text, sources, passkey: true, passkey_options: Some(options) })
+    Page::SignIn(SignIn {
+        step,
+        username: text,
+        sources,
+        passkey: true,
+        picture: false,
+        passkey_options: Some(options),
+    })
 }
 
 fn tame_step() -> Step<'static> {

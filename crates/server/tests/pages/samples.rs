@@ -10,6 +10,9 @@ use engine::FactorKind;
 use protocol::records::{Managed, Tenant, TenantId, TenantSettings};
 use serde_json::{Value, json};
 
+#[path = "account_samples.rs"]
+mod account;
+
 /// A tenant that set nothing.
 pub fn tenant() -> Tenant {
     Tenant {
@@ -61,6 +64,7 @@ fn sign_in(problem: Option<Problem>, username: &'static str) -> SignIn<'static> 
         username,
         sources: &[],
         passkey: true,
+        picture: false,
         passkey_options: Some(&OPTIONS),
     }
 }
@@ -108,9 +112,11 @@ const ACCOUNTS: [Account<'static>; 2] = [
 pub fn all() -> Vec<(&'static str, Page<'static>)> {
     let mut pages = sign_ins();
     pages.extend(factors());
+    pages.extend(answers());
     pages.extend(consents());
     pages.extend(devices());
     pages.extend(ends());
+    pages.extend(account::all());
     pages
 }
 
@@ -128,6 +134,7 @@ fn sign_ins() -> Vec<(&'static str, Page<'static>)> {
             "sign-in-bare",
             Page::SignIn(SignIn { step: bare, passkey: false, passkey_options: None, ..sign_in(None, "") }),
         ),
+        ("sign-in-picture", Page::SignIn(SignIn { picture: true, ..sign_in(None, "") })),
         (
             "identify",
             Page::Identify(Identify {
@@ -181,6 +188,42 @@ fn factors() -> Vec<(&'static str, Page<'static>)> {
             Page::Passkey(PasskeyStep { step: step(Some(Problem::PasskeyRefused)), options: &OPTIONS, others: false }),
         ),
         ("nothing-enrolled", Page::NothingEnrolled(NothingEnrolled { step: step(None), person: Some(PERSON) })),
+    ]
+}
+
+fn answers() -> Vec<(&'static str, Page<'static>)> {
+    const QUESTIONS: [Question<'static>; 3] = [
+        Question { text: "In which street did you first live?" },
+        Question { text: "What was your first pet called?" },
+        Question { text: "What was your first car?" },
+    ];
+    let push = |problem, number, waiting| {
+        Page::Push(PushWait { step: step(problem), device: "Alice’s phone", number, waiting, others: true })
+    };
+    let picture = |problem, text| Page::Picture(PicturePage { step: step(problem), text });
+    let fresh = |problem| {
+        let step = Step { cancel: false, ..step(problem) };
+        Page::NewPassword(NewPassword { step, person: Person { name: None, username: "alice" }, fewest: 8 })
+    };
+    vec![
+        ("push", push(None, None, true)),
+        ("push-number", push(None, Some("42"), true)),
+        ("push-denied", push(Some(Problem::PushDenied), None, false)),
+        (
+            "picture",
+            picture(
+                None,
+                Some(
+                    "{\"code\":\"h7qLkNv2W9bXc4Tz8mPd1RsGyJf5Ae3Uo6Ki0QwB\",\"loginUri\":\"https://login.example.test/v2.0/\
+                     factors/qr/5e0d6c1b-0c59-4ad2-8b8e-9a1f7c2d3e40\",\"version\":{\"number\":\"1.0.0\"}}",
+                ),
+            ),
+        ),
+        ("picture-expired", picture(Some(Problem::PictureExpired), None)),
+        ("questions", Page::Questions(Questions { step: step(None), questions: &QUESTIONS, others: true })),
+        ("recovery-code", Page::Bypass(BypassEntry { step: step(None), others: true })),
+        ("new-password", fresh(Some(Problem::PasswordExpired))),
+        ("new-password-weak", fresh(Some(Problem::PasswordTooWeak))),
     ]
 }
 
