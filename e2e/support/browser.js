@@ -66,11 +66,8 @@ const passkey = {
   userHandle: 'NW00000PA2',
 }
 
-/**
- * A platform authenticator in a page's browser that needs no finger: the Chrome DevTools Protocol's own. It holds the passkey of
- * `pat`.
- */
-export async function holdPasskey(page) {
+/** A platform authenticator in a page's browser that needs no finger: the Chrome DevTools Protocol's own. It holds nothing yet. */
+export async function holdAuthenticator(page) {
   const devtools = await page.context().newCDPSession(page)
   await devtools.send('WebAuthn.enable')
   const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
@@ -83,6 +80,12 @@ export async function holdPasskey(page) {
       automaticPresenceSimulation: true,
     },
   })
+  return { devtools, authenticatorId }
+}
+
+/** The same, with the passkey of `pat` in it. */
+export async function holdPasskey(page) {
+  const { devtools, authenticatorId } = await holdAuthenticator(page)
   const base64 = text => Buffer.from(text, 'base64url').toString('base64')
   await devtools.send('WebAuthn.addCredential', {
     authenticatorId,
