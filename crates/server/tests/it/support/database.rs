@@ -38,6 +38,14 @@ impl Database {
         }
     }
 
+    /// The URL of one on a server.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres { base, name } => Some(of(base, name)),
+        }
+    }
+
     pub async fn open(&self) -> Store {
         let config = match self {
             Self::Sqlite(directory) => StoreConfig::Sqlite { path: directory.path().join("store.db") },

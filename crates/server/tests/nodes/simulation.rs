@@ -1,0 +1,284 @@
+//! Schedules: two nodes with clocks of their own on one store, several scenes at once, requests that are cut off, unheard or
+//! die with their node; afterwards what was acknowledged is asked after at both.
+//!
+//! The real router, driver and store; only the order, the clocks and the losses are the seed's. A schedule that fails names its
+//! seed: `COUNTERSIGN_SIMULATE=SEED` runs that one alone, `COUNTERSIGN_SCHEDULES=N` runs that many.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use countersign::world::World;
+use protocol::records::{Digest, Seconds};
+use store::{Change, Store};
+use tokio::runtime::Runtime;
+
+use crate::scenes::{self, Scene};
+use crate::scheduler::{Actor, Chance, Fate, pause, run, sent};
+use crate::support::hosted::CALLBACK;
+use crate::support::{ACME, Cast, Person, START, Setup, TestKey, TestServer, client, user};
+
+/// Schedules of an ordinary run.
+const SCHEDULES: u64 = 150;
+/// People with a password alone, and as many who need a code as well.
+const PEOPLE: usize = 24;
+/// How far the clocks of the nodes differ at most, and how far a schedule moves them, seconds.
+const SKEW: Seconds = 3;
+/// Between two schedules everything that rests or is counted is over.
+const BETWEEN: Seconds = 2 * 3600;
+
+/// The people, as the sections of a tenant file.
+fn sections(key: &TestKey) -> String {
+    let code = format!(
+        "grant_types = [\"authorization_code\", \"refresh_token\"]\nredirect_uris = [{CALLBACK:?}]\nconsent = \"never_prompt\""
+    );
+    let mut text = client("web", "web-secret", &code);
+    text += &client(
+        "provisioning",
+        "provisioning-secret",
+        "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\", \"manageUserGroups\"]",
+    );
+    write!(
+        text,
+        "[[tenant.clients]]\nid = \"signer\"\nauth_method = \"private_key_jwt\"\nvalidate_assertion_jti = true\n\
+         grant_types = [\"client_credentials\"]\njwks = {}\n",
+        key.toml()
+    )
+    .unwrap();
+    for number in 0..PEOPLE {
+        text += &user(&format!("SIMPLE{number:04}"), &format!("simple{number}"), "correct-horse-9", "");
+        let more = format!("groups = [\"ADMINISTRATORS\"]\nattributes = {{ email = \"careful{number}@acme.org\" }}");
+        text += &user(&format!("CAREFUL{number:04}"), &format!("careful{number}"), "correct-horse-9", &more);
+        write!(
+            text,
+            "[[tenant.enrolments]]\nid = \"00000000-0000-4000-8000-{number:012}\"\nuser = \"careful{number}\"\n\
+             kind = \"email-otp\"\naddress = \"careful{number}@acme.org\"\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// Person number `number` of both kinds.
+fn cast(number: usize) -> Cast {
+    let keep = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    let person =
+        |id: String, username: String| Person { id: keep(id), username: keep(username), password: "correct-horse-9" };
+    Cast {
+        admin: person(format!("CAREFUL{number:04}"), format!("careful{number}")),
+        other: person(format!("SIMPLE{number:04}"), format!("simple{number}")),
+        email: keep(format!("00000000-0000-4000-8000-{number:012}")),
+        address: keep(format!("careful{number}@acme.org")),
+        ..ACME
+    }
+}
+
+/// What a schedule happens in.
+pub struct Stage {
+    nodes: RefCell<Vec<TestServer>>,
+    /// Grows whenever a node dies.
+    lives: [Cell<u64>; 2],
+    /// What happens.
+    pub chance: Chance,
+    /// The key of the client that signs.
+    pub key: TestKey,
+    /// A token that may change people.
+    pub provisioning: RefCell<String>,
+    casts: Vec<Cast>,
+    next: Cell<usize>,
+    serial: Cell<u64>,
+}
+
+impl Stage {
+    async fn build(seed: u64) -> Rc<Self> {
+        let key = TestKey::new("one");
+        let store = Store::temporary().unwrap();
+        let first = Setup::new().add(&sections(&key)).start_on(store.clone()).await;
+        let second = TestServer::open(store, World::fake(START), false).await;
+        Rc::new(Self {
+            nodes: RefCell::new(vec![first, second]),
+            lives: [Cell::new(0), Cell::new(0)],
+            chance: Chance::new(seed),
+            key,
+            provisioning: RefCell::default(),
+            casts: (0..PEOPLE).map(cast).collect(),
+            next: Cell::new(0),
+            serial: Cell::new(0),
+        })
+    }
+
+    /// A node, called for the people of this scene.
+    pub fn node(&self, number: usize, cast: Cast) -> TestServer {
+        self.nodes.borrow()[number % 2].as_of(cast)
+    }
+
+    /// Any node.
+    pub fn any(&self, cast: Cast) -> TestServer {
+        self.node(self.chance.below(2), cast)
+    }
+
+    /// People nobody else in this schedule has.
+    pub fn people(&self) -> Cast {
+        let at = self.next.get();
+        self.next.set(at + 1);
+        self.casts[at % PEOPLE]
+    }
+
+    /// A name nobody else has.
+    pub fn name(&self) -> String {
+        self.serial.set(self.serial.get() + 1);
+        format!("name-{}", self.serial.get())
+    }
+
+    /// Sends a request to some node: the answer, where it is heard.
+    pub async fn call<F: Future>(&self, cast: Cast, request: impl FnOnce(TestServer) -> F) -> Option<F::Output> {
+        let number = self.chance.below(2);
+        let life = self.lives[number].get();
+        let fate = Fate::draw(&self.chance);
+        sent(fate, || self.lives[number].get() != life, request(self.node(number, cast))).await
+    }
+
+    /// Whether what a node delivered may have gone with it.
+    pub fn has_lost_a_node(&self) -> bool {
+        self.lives.iter().any(|life| life.get() > 0)
+    }
+
+    /// Moves the clocks, each a little differently, while the schedule runs.
+    async fn clocks(self: Rc<Self>) {
+        for _ in 0..self.chance.below(3) {
+            for _ in 0..self.chance.below(40) {
+                pause().await;
+            }
+            let number = self.chance.below(2);
+            let (own, other) = (self.now(number), self.now(1 - number));
+            if own < other + SKEW {
+                self.nodes.borrow()[number].world.advance(1);
+            }
+        }
+    }
+
+    fn now(&self, number: usize) -> Seconds {
+        self.nodes.borrow()[number].world.now()
+    }
+
+    /// A node dies in the middle and another takes its place.
+    async fn death(self: Rc<Self>) {
+        for _ in 0..self.chance.below(120) {
+            pause().await;
+        }
+        let number = self.chance.below(2);
+        self.lives[number].set(self.lives[number].get() + 1);
+        let (store, world) = {
+            let nodes = self.nodes.borrow();
+            (nodes[number].store.clone(), nodes[number].world.clone())
+        };
+        let fresh = TestServer::open(store, world, false).await;
+        self.nodes.borrow_mut()[number] = fresh;
+    }
+
+    /// Until the next schedule.
+    fn pass_time(&self, seconds: Seconds) {
+        let latest = self.now(0).max(self.now(1));
+        for number in 0..2 {
+            let behind = latest - self.now(number);
+            self.nodes.borrow()[number].world.advance(behind + seconds);
+        }
+    }
+
+    async fn begin(&self) {
+        let token = self.node(0, ACME).token_of("provisioning", "provisioning-secret").await;
+        *self.provisioning.borrow_mut() = token;
+    }
+}
+
+/// One schedule: its trace, the same for the same seed on a fresh stage.
+fn play(stage: &Rc<Stage>, runtime: &Runtime) -> Vec<usize> {
+    runtime.block_on(stage.begin());
+    let mut set: Vec<Scene> = Vec::new();
+    for _ in 0..2 + stage.chance.below(2) {
+        let which = stage.chance.below(scenes::ALL.len());
+        set.push(runtime.block_on(scenes::ALL[which](Rc::clone(stage))));
+    }
+    let mut actors: Vec<Actor<'_>> = set.iter_mut().flat_map(|scene| std::mem::take(&mut scene.actors)).collect();
+    actors.push(Box::pin(Rc::clone(stage).clocks()));
+    if stage.chance.one_in(4) {
+        actors.push(Box::pin(Rc::clone(stage).death()));
+    }
+    let store = stage.node(0, ACME).store;
+    let settle = || {
+        // Writes are made in the order they were sent: when this one, of nothing, is done, all before it are.
+        let nothing = vec![Change::RevokeToken(Digest([0; 32]))];
+        runtime.block_on(store.commit(&ACME.tenant.into(), "settle", nothing)).unwrap();
+    };
+    let trace = run(runtime, actors, &stage.chance, settle);
+    let mut later = Vec::new();
+    for scene in set {
+        runtime.block_on(scene.check);
+        later.extend(scene.later);
+    }
+    if !later.is_empty() {
+        // Beyond every lease of a message.
+        stage.pass_time(100);
+        for check in later {
+            runtime.block_on(check);
+        }
+    }
+    stage.pass_time(BETWEEN);
+    trace
+}
+
+/// With one worker nothing moves to other threads but hashes and commits.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("`{name}` must be a number")))
+}
+
+/// Says which seed it was when a schedule fails.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was `COUNTERSIGN_SIMULATE={}`", self.0);
+        }
+    }
+}
+
+/// Schedules share a stage ten by ten: it takes longer to build than to play on.
+const ON_A_STAGE: u64 = 10;
+
+fn play_from(seed: u64, runtime: &Runtime) -> Vec<Vec<usize>> {
+    let _told = Told(seed);
+    let stage = runtime.block_on(Stage::build(seed));
+    (0..ON_A_STAGE).map(|_| play(&stage, runtime)).collect()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_in_any_order_of_events() {
+    let runtime = runtime();
+    if let Some(seed) = number("COUNTERSIGN_SIMULATE") {
+        play_from(seed, &runtime);
+        return;
+    }
+    let schedules = number("COUNTERSIGN_SCHEDULES").unwrap_or(SCHEDULES);
+    let mut orders = std::collections::BTreeSet::new();
+    let mut played = 0;
+    for round in 0..schedules.div_ceil(ON_A_STAGE) {
+        for trace in play_from(0x5eed_0000 + round, &runtime) {
+            played += 1;
+            orders.insert(trace);
+        }
+    }
+    // What never differed was not shown.
+    assert!(orders.len() * 2 > played, "{} orders in {played} schedules", orders.len());
+    println!("{played} schedules in {} orders", orders.len());
+}
+
+#[test]
+fn a_seed_plays_the_same_schedule_again() {
+    let runtime = runtime();
+    assert_eq!(play_from(7, &runtime), play_from(7, &runtime));
+}
