@@ -9,6 +9,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use protocol::records::Seconds;
 
 const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/// The same, in the order of their bytes.
+const ORDERED: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Characters of an ordered token that tell its second; enough for 1800 years.
+pub const WHEN: usize = 6;
 
 /// The clock and the source of random bytes. Cheap to clone; clones share one clock.
 #[derive(Clone, Debug)]
@@ -84,6 +89,21 @@ impl World {
         draw(ALPHANUMERIC, len)
     }
 
+    /// [`WHEN`] characters that tell the second, and `len` drawn ones behind them: a [`World::token`] whose row lies beside those
+    /// made before it (see [`World::ordered_uuid`]).
+    pub fn ordered_token(&self, len: usize) -> String {
+        let mut seconds = u64::try_from(self.now()).unwrap_or(0);
+        let mut when = [b'0'; WHEN];
+        for place in when.iter_mut().rev() {
+            *place = ORDERED[usize::try_from(seconds % 62).unwrap_or(0)];
+            seconds /= 62;
+        }
+        let mut token = String::with_capacity(WHEN + len);
+        token.extend(when.map(char::from));
+        token.push_str(&self.token(len));
+        token
+    }
+
     /// `len` characters drawn uniformly from `charset`, which may hold from 1 to 256 bytes of ASCII.
     /// An unusable charset stands for the decimal digits.
     pub fn digits(&self, charset: &str, len: usize) -> String {
@@ -109,9 +129,7 @@ impl World {
 }
 
 fn of_the_machine() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn hyphenated(builder: uuid::Builder) -> String {
@@ -196,6 +214,22 @@ mod tests {
         assert!(drawn.iter().all(|name| uuid::Uuid::parse_str(name).is_ok_and(|name| name.get_version_num() == 7)));
         let same: std::collections::BTreeSet<_> = (0..100).map(|_| world.ordered_uuid()).collect();
         assert_eq!(same.len(), 100);
+    }
+
+    #[test]
+    fn ordered_tokens_sort_by_the_second_they_were_drawn_in_for_a_long_time() {
+        for start in [0, 61, 3_843, 1_795_000_000, 9_000_000_000] {
+            let world = World::fake(start);
+            let mut drawn = Vec::new();
+            for _ in 0..130 {
+                drawn.push(world.ordered_token(4));
+                world.advance(1);
+            }
+            assert!(drawn.is_sorted(), "{drawn:?}");
+            assert!(
+                drawn.iter().all(|token| token.len() == WHEN + 4 && token.bytes().all(|b| b.is_ascii_alphanumeric()))
+            );
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Gate<'_> {
         let facts = self.facts_of(user).await?;
         let begin = Begin {
             client: self.client.id.clone(),
-            grant: GrantId(self.app.world.uuid()),
+            grant: GrantId(self.app.world.ordered_uuid()),
             policy: Some(attached.as_ref()),
             after: Some(applied::for_stage(&self.call.tenant, attached, None)),
             facts: &facts,
@@ -132,7 +132,7 @@ impl Gate<'_> {
         let facts = self.facts(None);
         let begin = Begin {
             client: self.client.id.clone(),
-            grant: GrantId(self.app.world.uuid()),
+            grant: GrantId(self.app.world.ordered_uuid()),
             policy: Some(governing.as_ref()),
             after: None,
             facts: &facts,

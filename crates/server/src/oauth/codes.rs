@@ -14,11 +14,10 @@ use crate::browser::session::CODES as KIND;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::tokens;
+use crate::world::WHEN;
 
 /// Characters of a code that are drawn: 178 random bits.
 const LENGTH: usize = 30;
-/// Characters before them: the second it was made in, so that codes of one time are kept side by side.
-const WHEN: usize = 8;
 /// Seconds a code lives where its client sets nothing.
 const LIFETIME: Seconds = 300;
 /// Seconds for which a code is recognised after its end, spent or not: as long as an access token usually lives.
@@ -78,7 +77,7 @@ pub fn bound(client: &Client, scope: &[String]) -> bool {
 /// It cannot be written.
 pub fn make(app: &App, client: &Client, mut authorized: Authorized) -> Result<(String, Change), Fault> {
     let now = app.world.now();
-    let code = format!("{now:0WHEN$x}{}", app.world.token(LENGTH));
+    let code = app.world.ordered_token(LENGTH);
     authorized.until = now + client.authorization_code_lifetime.unwrap_or(LIFETIME);
     let item = Item {
         kind: KIND,
@@ -118,6 +117,7 @@ pub async fn find(app: &App, call: &Call, code: &str) -> Result<Found, Fault> {
     }
 }
 
+/// The digest, behind the characters that tell when: codes of one time are kept side by side.
 fn name(code: &str) -> String {
     let when = code.get(..WHEN).unwrap_or_default();
     format!("{when}{}", tokens::hex(&tokens::digest(code).0))

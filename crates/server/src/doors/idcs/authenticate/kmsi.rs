@@ -25,7 +25,7 @@ pub async fn submit(step: &Step<'_>, token: &Secret<String>) -> Result<Members, 
     let facts = after::facts(step, &stayed.user).await?;
     let begin = Begin {
         client: start::runner(step),
-        grant: GrantId(step.app.world.uuid()),
+        grant: GrantId(step.app.world.ordered_uuid()),
         policy: Some(&policy),
         after: Some(after),
         facts: &facts,

@@ -21,7 +21,7 @@ pub async fn submit(step: &Step<'_>, username: &str, password: Secret<String>) -
     let facts = step.facts(None);
     let begin = Begin {
         client: start::runner(step),
-        grant: GrantId(step.app.world.uuid()),
+        grant: GrantId(step.app.world.ordered_uuid()),
         policy: Some(&policy),
         after: None,
         facts: &facts,

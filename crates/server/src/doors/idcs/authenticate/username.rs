@@ -50,7 +50,7 @@ async fn begin(step: &Step<'_>, username: &str) -> Result<Scene, Stop> {
     let facts = step.facts(None);
     let begin = Begin {
         client: start::runner(step),
-        grant: GrantId(step.app.world.uuid()),
+        grant: GrantId(step.app.world.ordered_uuid()),
         policy: Some(&policy),
         after: None,
         facts: &facts,
