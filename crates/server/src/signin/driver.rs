@@ -345,7 +345,7 @@ impl SignIns<'_> {
             }
             engine::Next::Show(Prompt::Finish) => Ok(Next::Ready(flow)),
             engine::Next::Show(Prompt::Refused(refusal)) => {
-                let reference = self.app.world.token(12);
+                let reference = self.app.world.ordered_token(8);
                 changes.push(self.record(&flow, &reference));
                 // A first contact that is refused leaves no sign-in behind, only its record.
                 if flow.version > 0 {
