@@ -121,7 +121,8 @@ async fn step(app: &App, call: &Call, caller: &Caller, ecid: &EcId) -> Result<Me
     match failed {
         Some(failed) => Err(Stop::from(failed).with(again(&step).await?)),
         None => match act(&step).await {
-            Err(Stop::Failed(failed)) if failed.0.status.as_u16() == 422 && failed.1.is_empty() => {
+            // A request that does not fit leaves the stage as it was, and tells it again.
+            Err(Stop::Failed(failed)) if [400, 422].contains(&failed.0.status.as_u16()) && failed.1.is_empty() => {
                 Err(Stop::Failed(failed).with(again(&step).await?))
             }
             other => other,

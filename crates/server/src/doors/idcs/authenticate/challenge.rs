@@ -11,6 +11,7 @@ use super::scene::{Scene, device_id, display_name, passkeys, questions};
 use super::state::{Focus, Stage};
 use super::step::{Members, Step, Stop, members};
 use crate::doors::idcs::fault::{Code, Failed};
+use crate::doors::idcs::handed;
 use crate::fault::Fault;
 use crate::signin::factors::push::Asked;
 use crate::signin::ways::{Way, With};
@@ -82,8 +83,18 @@ pub async fn begin(step: &Step<'_>, scene: &Scene, way: &Way) -> Result<Shown, S
     match (way.kind, &way.with) {
         (FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp, _) => {
             let request = way.code().ok_or_else(|| Fault::stored("a code has nowhere to go"))?;
-            sign_ins.issue(flow, request).await.map_err(no)?;
-            Ok(Shown::default())
+            let thumbprint = step.request.thumbprint.as_deref();
+            match thumbprint.and_then(|thumbprint| handed::certificate(step.application, thumbprint)) {
+                Some(certificate) => {
+                    let (_, code) = sign_ins.issue_handed(flow, request).await.map_err(no)?;
+                    let otp = code.map(|code| certificate.encrypt(&code)).transpose()?;
+                    Ok(Shown { otp, ..Shown::default() })
+                }
+                None => {
+                    sign_ins.issue(flow, request).await.map_err(no)?;
+                    Ok(Shown::default())
+                }
+            }
         }
         (FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace, With::Enrolment(enrolment)) => {
             let message = format!("Sign in to {}?", step.application.name);
@@ -100,7 +111,10 @@ pub async fn begin(step: &Step<'_>, scene: &Scene, way: &Way) -> Result<Shown, S
             let options = ceremony(step, flow, user, scene.known).await?;
             Ok(Shown { fido: Some(fido_data(&options, None)), ..Shown::default() })
         }
-        (FactorKind::Password | FactorKind::Totp | FactorKind::BypassCode | FactorKind::Qr, _)
+        (
+            FactorKind::Password | FactorKind::Totp | FactorKind::BypassCode | FactorKind::Qr | FactorKind::Federated,
+            _,
+        )
         | (
             FactorKind::Questions | FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace,
             With::Anything | With::Address { .. },
@@ -206,7 +220,12 @@ pub fn body(step: &Step<'_>, scene: &Scene, factor: Factor, way: Option<&Way>, f
         body.insert(factor.as_str().to_owned(), object(factor, &shown));
     }
     // Who only said a name is not told what others call their devices.
-    let name = way.filter(|_| scene.known || factor.is_sent()).and_then(|way| display_name(way, scene.user.as_ref()));
+    let shows = scene.known || factor.is_sent();
+    let name = match (way, &focus.username) {
+        (Some(way), _) => display_name(way, scene.user.as_ref()).filter(|_| shows),
+        (None, Some(username)) => super::username::supposed_name(step.app, factor, username),
+        (None, None) => None,
+    };
     if let Some(name) = name {
         body.insert("displayName".to_owned(), name.into());
     }

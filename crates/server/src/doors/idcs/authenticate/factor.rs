@@ -91,6 +91,7 @@ impl Factor {
             FactorKind::Questions => Self::SecurityQuestions,
             FactorKind::PushPresence | FactorKind::PushFingerprint | FactorKind::PushFace => Self::Push,
             FactorKind::BypassCode => Self::BypassCode,
+            FactorKind::Federated => Self::Idp,
             FactorKind::Qr => return None,
         })
     }

@@ -56,6 +56,10 @@ impl Scene {
             (None, None) => None,
         };
         let user = user.filter(|user| user.active);
+        // Somebody who was switched off meanwhile goes no further.
+        if known && user.is_none() {
+            return Err(Code::SessionGone.into());
+        }
         let mut scene = Self { flow, any_of, issued, user, known, ways: Vec::new(), preferred: None, trust_days: None };
         if let Some(user) = &scene.user {
             let mut ways = sign_ins.ways_of(&user.id, &scene.any_of).await?;
@@ -171,7 +175,7 @@ pub fn display_name(way: &Way, user: Option<&User>) -> Option<String> {
     match Factor::of(way.kind)? {
         Factor::Email => to.map(mask::mail),
         Factor::Sms | Factor::PhoneCall => to.map(mask::phone),
-        Factor::Totp | Factor::Push => Some(clean(&way.name.clone().unwrap_or_else(|| phone_of(user)))),
+        Factor::Totp | Factor::Push => Some(named(way).unwrap_or_else(|| clean(&phone_of(user)))),
         Factor::UsernamePassword
         | Factor::Username
         | Factor::Idp
@@ -182,6 +186,13 @@ pub fn display_name(way: &Way, user: Option<&User>) -> Option<String> {
         | Factor::Duo
         | Factor::Kmsi => None,
     }
+}
+
+/// What its owner, or the phone itself, calls a device. What an account is called there is no name of a device.
+fn named(way: &Way) -> Option<String> {
+    let With::Enrolment(enrolment) = &way.with else { return None };
+    let text = |member: &str| enrolment.attributes.get(member).and_then(Value::as_str).map(clean);
+    ["nickname", "deviceName", "displayName"].into_iter().find_map(text).filter(|name| !name.is_empty())
 }
 
 fn phone_of(user: Option<&User>) -> String {

@@ -177,10 +177,8 @@ async fn begin(step: &Step<'_>, scene: &Scene, meant: &Meant<'_>) -> Result<Memb
     match (meant.way, &meant.focus.username) {
         (Some(way), _) => challenge::start(step, scene, way, meant.focus.clone()).await,
         (None, Some(name)) => {
-            let (shown, name) = username::decoy(step, scene, meant.factor, name).await?;
-            let mut body = challenge::body(step, scene, meant.factor, None, meant.focus.clone(), shown);
-            body.extend(name.map(|name| ("displayName".to_owned(), Value::from(name))));
-            Ok(body)
+            let shown = username::decoy(step, scene, meant.factor, name).await?;
+            Ok(challenge::body(step, scene, meant.factor, None, meant.focus.clone(), shown))
         }
         (None, None) => Err(not_offered(scene)),
     }
@@ -362,7 +360,7 @@ pub async fn resend(step: &Step<'_>) -> Result<Members, Stop> {
     };
     let sent = match (scene.focused(before), &before.username) {
         (Some(way), _) => challenge::begin(step, &scene, way).await,
-        (None, Some(name)) => username::decoy(step, &scene, factor, name).await.map(|(shown, _)| shown),
+        (None, Some(name)) => username::decoy(step, &scene, factor, name).await,
         (None, None) => Err(Code::NoSuchDevice.into()),
     };
     let shown = sent.map_err(|stop| stop.with(told(step, &scene, before)))?;

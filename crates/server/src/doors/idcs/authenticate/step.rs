@@ -156,7 +156,9 @@ fn switched_off(factor: Factor) -> Code {
 /// A sign-in that is refused, by its code.
 pub fn refusal(refusal: Refusal, reference: &str) -> Failed {
     let code = match refusal {
-        Refusal::DeniedByPolicy | Refusal::LevelOutOfReach | Refusal::MustEnrol | Refusal::Reauthenticate => Code::DeniedByPolicy,
+        Refusal::DeniedByPolicy | Refusal::LevelOutOfReach | Refusal::MustEnrol | Refusal::Reauthenticate => {
+            Code::DeniedByPolicy
+        }
         Refusal::NotEntitled => Code::NotEntitled,
     };
     Failed::saying(code, format!("{} (reference {reference})", code.text()))
@@ -179,9 +181,9 @@ pub fn members(value: Value) -> Members {
     }
 }
 
-/// Whether a kind can be proved at this door.
+/// Whether a kind can be proved in the dialogue. Another provider is gone to by a form of its own.
 pub fn served(kind: FactorKind) -> bool {
-    Factor::of(kind).is_some()
+    Factor::of(kind).is_some_and(|factor| factor != Factor::Idp)
 }
 
 impl<'a> Step<'a> {

@@ -13,6 +13,7 @@ use super::scene::Scene;
 use super::state::Focus;
 use super::step::{Members, Step, Stop, refusal, served};
 use super::{backup, mask, start};
+use crate::app::App;
 use crate::doors::idcs::fault::{Code, Failed};
 use crate::signin::{Begin, Failure, Flow, IssueRequest, Next};
 
@@ -36,7 +37,7 @@ pub async fn devices(step: &Step<'_>, username: &str) -> Result<Members, Stop> {
     let focus = match scene.ways.first() {
         Some(way) => challenge::focus(way, true, Some(username.to_owned())),
         None => Focus {
-            factor: supposed(&scene.any_of).map_or("", Factor::as_str).to_owned(),
+            factor: likely(&scene.any_of).map_or("", Factor::as_str).to_owned(),
             backup: true,
             username: Some(username.to_owned()),
             ..Focus::default()
@@ -72,50 +73,30 @@ async fn begin(step: &Step<'_>, username: &str) -> Result<Scene, Stop> {
 }
 
 /// The factor somebody has of whom nothing is known.
-fn supposed(any_of: &[FactorKind]) -> Option<Factor> {
+fn likely(any_of: &[FactorKind]) -> Option<Factor> {
     any_of.iter().copied().filter(|kind| served(*kind)).find_map(Factor::of)
 }
 
 /// Goes on with nobody: it looks the same, nothing is sent, and no answer is right.
 async fn stranger(step: &Step<'_>, scene: &Scene, username: &str) -> Result<Members, Stop> {
-    let Some(factor) = supposed(&scene.any_of) else { return Err(Code::DeniedByPolicy.into()) };
+    let Some(factor) = likely(&scene.any_of) else { return Err(Code::DeniedByPolicy.into()) };
     let focus = Focus { factor: factor.as_str().to_owned(), username: Some(username.to_owned()), ..Focus::default() };
-    let (shown, name) = decoy(step, scene, factor, username).await?;
-    let mut body = challenge::body(step, scene, factor, None, focus, shown);
-    if let Some(name) = name {
-        body.insert("displayName".to_owned(), name.into());
-    }
-    Ok(body)
+    let shown = decoy(step, scene, factor, username).await?;
+    Ok(challenge::body(step, scene, factor, None, focus, shown))
 }
 
-/// What a stranger is shown, and where the code would go that is not sent.
-///
-/// # Errors
-/// See [`Failure`].
-pub async fn decoy(
-    step: &Step<'_>,
-    scene: &Scene,
-    factor: Factor,
-    username: &str,
-) -> Result<(Shown, Option<String>), Stop> {
-    let seed = step.app.master.mac("supposed address", username.to_lowercase().as_bytes());
-    let (kind, to, name) = match factor {
-        Factor::Email => {
-            let to = if username.contains('@') { username.to_owned() } else { format!("{username}@example.com") };
-            let name = mask::mail(&to);
-            (FactorKind::EmailOtp, to, name)
-        }
-        Factor::Sms | Factor::PhoneCall => {
-            let digits: String = seed[..10].iter().map(|byte| char::from(b'0' + byte % 10)).collect();
-            let to = format!("+44{digits}");
-            let name = mask::phone(&to);
-            (if factor == Factor::Sms { FactorKind::SmsOtp } else { FactorKind::VoiceOtp }, to, name)
-        }
-        Factor::Fido => {
-            let options = challenge::ceremony(step, scene.flow.clone(), None, false).await?;
-            let decoy = STANDARD.encode(&seed[..]);
-            return Ok((Shown { fido: Some(fido_data(&options, Some(decoy))), ..Shown::default() }, None));
-        }
+/// The address that somebody of this name would have; none for what goes to no address.
+fn supposed(app: &App, factor: Factor, username: &str) -> Option<(FactorKind, String)> {
+    let number = || {
+        let seed = app.master.mac("supposed address", username.to_lowercase().as_bytes());
+        let digits: String = seed[..10].iter().map(|byte| char::from(b'0' + byte % 10)).collect();
+        format!("+44{digits}")
+    };
+    match factor {
+        Factor::Email if username.contains('@') => Some((FactorKind::EmailOtp, username.to_owned())),
+        Factor::Email => Some((FactorKind::EmailOtp, format!("{username}@example.com"))),
+        Factor::Sms => Some((FactorKind::SmsOtp, number())),
+        Factor::PhoneCall => Some((FactorKind::VoiceOtp, number())),
         Factor::UsernamePassword
         | Factor::Username
         | Factor::Idp
@@ -123,14 +104,35 @@ pub async fn decoy(
         | Factor::Push
         | Factor::SecurityQuestions
         | Factor::BypassCode
+        | Factor::Fido
         | Factor::Yubico
         | Factor::Duo
-        | Factor::Kmsi => return Ok((Shown::default(), None)),
-    };
+        | Factor::Kmsi => None,
+    }
+}
+
+/// Where the code of a stranger seems to go.
+pub fn supposed_name(app: &App, factor: Factor, username: &str) -> Option<String> {
+    let (_, to) = supposed(app, factor, username)?;
+    Some(if factor == Factor::Email { mask::mail(&to) } else { mask::phone(&to) })
+}
+
+/// What a stranger is shown. A challenge is made that no answer meets.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn decoy(step: &Step<'_>, scene: &Scene, factor: Factor, username: &str) -> Result<Shown, Stop> {
+    if factor == Factor::Fido {
+        let options = challenge::ceremony(step, scene.flow.clone(), None, false).await?;
+        let seed = step.app.master.mac("supposed address", username.to_lowercase().as_bytes());
+        let decoy = STANDARD.encode(&seed[..]);
+        return Ok(Shown { fido: Some(fido_data(&options, Some(decoy))), ..Shown::default() });
+    }
+    let Some((kind, to)) = supposed(step.app, factor, username) else { return Ok(Shown::default()) };
     let request = IssueRequest::Transient { kind, to: &to, user: None, correlation: None };
     match step.sign_ins().issue(scene.flow.clone(), request).await {
         // Not even a decoy where the address could not be one: the next answer is wrong all the same.
-        Ok(_) | Err(Failure::Unusable(_)) => Ok((Shown::default(), Some(name))),
+        Ok(_) | Err(Failure::Unusable(_)) => Ok(Shown::default()),
         Err(failure) => Err(not_begun(failure, factor)),
     }
 }
