@@ -56,8 +56,7 @@ async fn a_client_token_holds_the_scopes_of_its_roles_and_is_a_jwt_that_the_cert
     assert!(header["x5t#S256"].is_string() && header["x5t"].is_string() && header.get("typ").is_none());
     assert_eq!(claims["iss"], ISSUER);
     assert_eq!((&claims["sub"], &claims["sub_type"]), (&json!(CLIENT), &json!("client")));
-    let mut roles: Vec<&str> =
-        claims["clientAppRoles"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let mut roles: Vec<&str> = claims["clientAppRoles"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     roles.sort_unstable();
     assert_eq!(
         roles,
@@ -105,12 +104,8 @@ async fn scopes_come_by_name_and_more_than_the_roles_give_is_dropped() {
     assert_eq!(claims["scope"], "urn:opc:idm:t.user.signin");
     // As the collections send it: neither colon nor plus escaped.
     let body = "grant_type=client_credentials&scope=urn:opc:idm:t.security.client+urn:opc:idm:t.user.signin";
-    let reply = server
-        .ask("POST", TOKEN)
-        .basic(CLIENT, SECRET)
-        .body("application/x-www-form-urlencoded", body)
-        .send()
-        .await;
+    let reply =
+        server.ask("POST", TOKEN).basic(CLIENT, SECRET).body("application/x-www-form-urlencoded", body).send().await;
     let (_, claims) = decode(reply.expect(200)["access_token"].as_str().unwrap());
     assert_eq!(claims["scope"], "urn:opc:idm:t.security.client urn:opc:idm:t.user.signin");
     let nothing = ask(&server, &[("grant_type", "client_credentials"), ("scope", "urn:opc:idm:t.namedappadmin")]).await;
