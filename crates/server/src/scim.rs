@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 
 pub(crate) mod answer;
+pub(crate) mod bulk;
 mod caller;
 mod discovery;
 pub(crate) mod groups;
@@ -22,13 +23,14 @@ mod users;
 pub use answer::Demand;
 pub use groups::Groups;
 pub use me::{OWN, own};
-pub use people::{Changed, People};
+pub use people::{Changed, Newcomer, People};
 pub use refusal::{Refusal, why};
 pub use search::Window;
 pub use shape::Shape;
 
 /// The paths, for labels of metrics.
-pub const PATHS: [&str; 20] = [
+pub const PATHS: [&str; 21] = [
+    "/scim/v2/Bulk",
     "/scim/v2/.search",
     "/scim/v2/Users",
     "/scim/v2/Users/.search",
@@ -56,6 +58,11 @@ pub const REST: &str = "/scim/v2/{*rest}";
 
 /// Every route.
 pub fn routes() -> Router<App> {
+    resources().route("/scim/v2/Bulk", post(bulk::standard))
+}
+
+/// Every route but that of several requests in one.
+fn resources() -> Router<App> {
     let mut router = Router::new()
         .route("/scim/v2/.search", post(search::everything))
         .route("/scim/v2/Schemas", get(discovery::schemas))

@@ -184,7 +184,7 @@ pub fn provider(base: &str) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "bulk": { "supported": true, "maxOperations": 100, "maxPayloadSize": 262_144 },
         "filter": { "supported": true, "maxResults": LARGEST_PAGE },
         "changePassword": { "supported": true },
         "sort": { "supported": true },

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use protocol::records::{Source, SourceKind, User, UserId};
+use protocol::records::{GroupId, Source, SourceKind, User, UserId};
 use protocol::scim::oracle::{self, Actor};
 use protocol::scim::person::{self, Around};
 use protocol::scim::schemas::VENDOR;
@@ -17,10 +17,12 @@ use super::shape::Shape;
 use crate::app::App;
 use crate::browser::session::{self, CODES};
 use crate::call::Call;
+use crate::delivery::Opens;
 use crate::directory::TenantView;
 use crate::oauth::logout::notices;
 use crate::secret::Secret;
-use crate::signin::{SignIns, trust};
+use crate::signin::mailed::PENDING;
+use crate::signin::{Failure, SignIns, trust};
 
 type Document = Map<String, Value>;
 
@@ -40,6 +42,17 @@ pub struct Changed {
     pub user: User,
     /// The version.
     pub version: i64,
+}
+
+/// How somebody who registered begins.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// The mail address must be confirmed before the account may be used.
+    pub confirm: bool,
+    /// Groups to be put into.
+    pub groups: Vec<GroupId>,
+    /// Where the page stands that takes what is mailed.
+    pub page: Option<String>,
 }
 
 /// The people of a tenant in one shape.
@@ -142,14 +155,19 @@ impl<'a> People<'a> {
     /// # Errors
     /// The resource is not acceptable, the login name is taken, too much to do, or the store failed.
     pub async fn create(&self, sent: &Document) -> Result<Changed, Refusal> {
-        self.create_with(sent, |_| ()).await
+        self.add(sent, None).await
     }
 
-    /// Makes a person, with what no document says of them.
+    /// Makes the account of a person who registered: switched off, where the mail address is to be confirmed first, which is asked for
+    /// in the same transaction.
     ///
     /// # Errors
-    /// As [`People::create`].
-    pub async fn create_with(&self, sent: &Document, more: impl FnOnce(&mut User)) -> Result<Changed, Refusal> {
+    /// As [`People::create`]; mail has no way out, or too many messages went to the address.
+    pub async fn register(&self, sent: &Document, newcomer: Newcomer) -> Result<Changed, Refusal> {
+        self.add(sent, Some(newcomer)).await
+    }
+
+    async fn add(&self, sent: &Document, newcomer: Option<Newcomer>) -> Result<Changed, Refusal> {
         let mut document = read::resource(self.shape.user(), sent)?;
         document.entry("active").or_insert(Value::Bool(true));
         let password = take_password(&mut document);
@@ -171,7 +189,10 @@ impl<'a> People<'a> {
             updated: now,
         };
         user.attributes = self.attributes(&document, &user)?;
-        more(&mut user);
+        if newcomer.as_ref().is_some_and(|newcomer| newcomer.confirm) {
+            user.active = false;
+            user.attributes.insert(PENDING.to_owned(), vec!["true".to_owned()]);
+        }
         self.note(&mut user, person::CREATED_BY);
         self.note(&mut user, person::MODIFIED_BY);
         self.refuse_taken(source, &user.username, None).await?;
@@ -183,6 +204,16 @@ impl<'a> People<'a> {
         }
         let mut changes = vec![Change::AddUser(user.clone())];
         changes.extend(beside);
+        let groups = newcomer.as_ref().map(|newcomer| newcomer.groups.as_slice()).unwrap_or_default();
+        changes.extend(groups.iter().map(|group| Change::JoinGroup { group: group.clone(), user: user.id.clone() }));
+        if let Some(newcomer) = newcomer.filter(|newcomer| newcomer.confirm) {
+            let to = user.attributes.get("email").and_then(|all| all.first()).cloned().unwrap_or_default();
+            let mailing = self.sign_ins().mailing(&user, Opens::Account, &to, newcomer.page.as_deref());
+            changes.extend(mailing.map_err(|failure| match failure {
+                Failure::Fault(fault) => Refusal::Fault(fault),
+                _ => Refusal::value("no mail can be sent to the address"),
+            })?);
+        }
         if self.commit(changes).await?.is_none() {
             return Ok(Changed { user, version: 1 });
         }

@@ -180,7 +180,11 @@ impl SignIns<'_> {
         };
         let fits = body.beside == self.beside(&user)
             && body.to.as_ref().is_none_or(has)
-            && (user.active || opens == Opens::Account);
+            && match opens {
+                // Whom an administrator changed meanwhile they let in themselves.
+                Opens::Account => user.attributes.contains_key(PENDING),
+                Opens::NewPassword | Opens::Address => user.active,
+            };
         Ok(fits.then_some(Mailed { user, version, to: body.to, item }))
     }
 

@@ -13,6 +13,7 @@ pub mod enrolling;
 pub mod factors;
 mod notice;
 pub mod mailed;
+pub mod pace;
 pub mod passwords;
 pub mod preferred;
 pub mod records;

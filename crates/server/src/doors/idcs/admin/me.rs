@@ -120,12 +120,7 @@ async fn write(
 }
 
 /// Whether the present password was shown. A wrong one is refused, and counts like any other.
-async fn prove(
-    sign_ins: SignIns<'_>,
-    caller: &Caller,
-    user: &User,
-    password: Option<&str>,
-) -> Result<bool, Refusal> {
+async fn prove(sign_ins: SignIns<'_>, caller: &Caller, user: &User, password: Option<&str>) -> Result<bool, Refusal> {
     let Some(password) = password else { return Ok(false) };
     let asker = Asker { client: caller.client.id.clone(), person: Some(user.id.clone()) };
     let submission =
@@ -188,9 +183,7 @@ async fn wish(sign_ins: SignIns<'_>, user: &User, beside: &Beside) -> Result<Opt
     let questions = sign_ins.enrolments_of(&user.id).await?;
     let asked = questions.iter().find(|one| one.kind == FactorKind::Questions.as_str() && fits(&one.kind));
     match (asked, &beside.device) {
-        (Some(one), None) => {
-            Ok(Some(Preferred { kind: FactorKind::Questions, enrolment: Some(one.id.0.clone()) }))
-        }
+        (Some(one), None) => Ok(Some(Preferred { kind: FactorKind::Questions, enrolment: Some(one.id.0.clone()) })),
         _ => Err(Refusal::value("the person has no such factor or device")),
     }
 }

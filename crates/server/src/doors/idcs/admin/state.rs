@@ -77,9 +77,11 @@ pub(super) async fn of(app: &App, tenant: &TenantView, user: &User) -> Result<St
     let sign_ins = SignIns { app, tenant };
     let standing = sign_ins.standing(&user.id).await?;
     let devices = devices(sign_ins, user).await?;
-    let questions = sign_ins.enrolments_of(&user.id).await?.into_iter().any(|one| {
-        one.kind == FactorKind::Questions.as_str() && one.enabled && one.validated
-    });
+    let questions = sign_ins
+        .enrolments_of(&user.id)
+        .await?
+        .into_iter()
+        .any(|one| one.kind == FactorKind::Questions.as_str() && one.enabled && one.validated);
     let mut state = State { locked_until: standing.rests_until, mfa: None };
     if devices.is_empty() && !questions {
         return Ok(state);
