@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use protocol::records::TenantId;
-use store::{Change, CommitError, Store, StoreConfig};
+use store::{Change, CommitError, DirectoryChange, Store, StoreConfig};
 use tracing::Instrument as _;
 
+use crate::audit;
 use crate::config::{Config, Database};
 use crate::delivery::{Delivery, DevOutbox, Http, Smtp, SmtpConfig, Ways};
-use crate::directory::Directories;
+use crate::directory::{Directories, DirectoryError};
 use crate::geo::Geo;
 use crate::hashing::Hashing;
 use crate::keys::MasterKey;
@@ -56,12 +57,21 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Commits these changes in one transaction, and counts how it went. See [`Store::commit`].
+    /// Commits these changes in one transaction, what the audit trail says of them included, and counts how it went. See
+    /// [`Store::commit`].
     ///
     /// # Errors
     /// A change may not happen, or the database could not do it.
-    pub async fn commit(&self, tenant: &TenantId, name: &'static str, changes: Vec<Change>) -> Result<(), CommitError> {
+    pub async fn commit(
+        &self,
+        tenant: &TenantId,
+        name: &'static str,
+        mut changes: Vec<Change>,
+    ) -> Result<(), CommitError> {
         let watch = Stopwatch::start();
+        // Behind the others: a refusal names a change by its position.
+        let entries = audit::of(&self.world, name, &changes);
+        changes.extend(entries);
         let sends = changes.iter().any(|change| matches!(change, Change::Enqueue(_)));
         let span = tracing::trace_span!(target: SPANS, "commit", name);
         let done = self.store.commit(tenant, name, changes).instrument(span).await;
@@ -75,6 +85,20 @@ impl App {
             self.delivery.wake();
         }
         done
+    }
+
+    /// Makes changes of one tenant's configuration. See [`Directories::change`].
+    ///
+    /// # Errors
+    /// The database could not do it, or holds what cannot be read.
+    pub async fn change_directory(
+        &self,
+        tenant: &TenantId,
+        mut changes: Vec<DirectoryChange>,
+    ) -> Result<bool, DirectoryError> {
+        let entries = audit::of_directory(&self.world, "server", &changes);
+        changes.extend(entries);
+        self.directories.change(tenant, changes).await
     }
 }
 

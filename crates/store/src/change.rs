@@ -5,6 +5,7 @@ use protocol::records::{
     UserId,
 };
 
+use crate::audit::AuditEntry;
 use crate::item::Item;
 use crate::people::GroupRow;
 
@@ -299,6 +300,8 @@ pub enum Change {
         /// The link.
         link: String,
     },
+    /// One more entry of the audit trail.
+    Audit(AuditEntry),
     /// A message to deliver.
     Enqueue(Mail),
     /// A decision worth keeping, found again by its public reference.

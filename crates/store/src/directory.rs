@@ -9,6 +9,7 @@ use protocol::records::{
 };
 
 use crate::Store;
+use crate::audit::{self, AuditEntry};
 use crate::error::{CommitError, StoreError};
 use crate::op::Op;
 use crate::people;
@@ -62,6 +63,8 @@ pub enum DirectoryChange {
         /// Whether it was made by the tenant file, which then may remove it.
         managed: bool,
     },
+    /// One more entry of the audit trail.
+    Audit(AuditEntry),
     /// A person is gone, with the enrolments; the grants and tokens are dead.
     RemoveUser(UserId),
     /// An enrolment, whether new or not. Its version grows by itself. Refused if another has the lookup key.
@@ -343,6 +346,7 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
             ops.extend(REMOVE_TENANT.iter().map(|sql| Op::any(index, sql, vec![t()])));
             return Ok(());
         }
+        DirectoryChange::Audit(entry) => audit::add(index, tenant, entry),
         DirectoryChange::PutSource(value) => put(&SOURCES, value.id.as_str(), json(&value)?),
         DirectoryChange::RemoveSource(id) => remove(&SOURCES, id.0),
         DirectoryChange::PutGroup(value) => {

@@ -3,6 +3,7 @@
 //! Owns the schema, the SQL and durability. Knows no rule: what a change means is decided by its caller and
 //! stated as a [`Change`] with the condition under which it may happen.
 
+mod audit;
 mod change;
 mod config;
 mod directory;
@@ -20,6 +21,7 @@ mod sweep;
 mod value;
 mod write;
 
+pub use audit::{AuditEntry, AuditSeal};
 pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, SignInRow};
 pub use config::StoreConfig;
 pub use directory::{DirectoryChange, DirectoryRows, TenantRows};

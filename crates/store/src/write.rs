@@ -3,6 +3,7 @@
 
 use protocol::records::{Digest, Enrolment, Grant, GrantId, Seconds, TenantId, Token, User};
 
+use crate::audit;
 use crate::change::{Challenge, Change, Mail, SignInRow};
 use crate::error::StoreError;
 use crate::item;
@@ -254,6 +255,7 @@ fn compile_one(
         Change::EmptyGroup(id) => return people::empty_group(index, tenant, &id, ops),
         Change::JoinGroup { group, user } => return people::join_group(index, tenant, &group, &user, ops),
         Change::LeaveGroup { group, user } => return people::leave_group(index, tenant, &group, &user, ops),
+        Change::Audit(entry) => audit::add(index, tenant, entry),
         Change::PutItem(item) => item::put(index, tenant, item),
         Change::EditItem { kind, name, body, version } => item::edit(index, tenant, kind, name, body, version),
         Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),

@@ -8,6 +8,7 @@ use store::{DirectoryChange, TenantRows};
 
 use super::{Failure, ListKeys, RotateKeys, block_on, print};
 use crate::app::Ground;
+use crate::audit;
 use crate::keys::{self, MasterKey, Overlap};
 
 const ALGORITHMS: [(&str, SigningAlg); 4] = [
@@ -142,6 +143,8 @@ pub(super) fn rotate(command: &RotateKeys) -> Result<(), Failure> {
         if changes.is_empty() {
             return Err(Failure::Told(format!("tenant `{tenant}` has no keys to replace; name one with `--alg`")));
         }
+        let entries = audit::of_directory(&ground.world, "keys", &changes);
+        changes.extend(entries);
         ground.store.change_directory(&tenant, changes).await?;
         ground.store.close().await;
         print(&text)

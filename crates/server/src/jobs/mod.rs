@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::audit;
 
 pub mod outbox;
 
@@ -15,6 +16,9 @@ const FOLLOW: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(10);
 const BATCH: i64 = 500;
 
+/// How often entries of the audit trail are sealed.
+const SEAL: Duration = Duration::from_secs(5);
+
 /// How long decision records are kept, seconds.
 const KEEP_RECORDS: i64 = 90 * 86_400;
 
@@ -24,6 +28,7 @@ pub fn start(app: &App) -> JoinSet<()> {
     jobs.spawn(worker(app).run(std::future::pending()));
     jobs.spawn(follow(app.clone()));
     jobs.spawn(sweep(app.clone()));
+    jobs.spawn(seal(app.clone()));
     jobs
 }
 
@@ -45,6 +50,27 @@ async fn follow(app: App) {
         tick.tick().await;
         if let Err(error) = app.directories.refresh_if_changed().await {
             tracing::error!(%error, "the directory could not be read again, the last good one stays");
+        }
+    }
+}
+
+/// Seals the audit trails of all tenants. Every node tries; what one was first with is nothing to the others.
+async fn seal(app: App) {
+    let mut tick = tokio::time::interval(SEAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for tenant in app.directories.current().tenants.keys() {
+            loop {
+                match audit::seal::set(&app.store, &app.master, tenant, app.world.now()).await {
+                    Ok(0) => break,
+                    Ok(_) => tokio::task::yield_now().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "the audit trail could not be sealed");
+                        break;
+                    }
+                }
+            }
         }
     }
 }

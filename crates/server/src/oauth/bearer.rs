@@ -44,5 +44,8 @@ pub async fn find(app: &App, call: &Call, token: &str) -> Result<Option<Bearer>,
     }
     let Some((token, user)) = introspect::access(app, call, token).await? else { return Ok(None) };
     let client = call.tenant.clients.get(&token.client).cloned();
+    if let Some(client) = &client {
+        crate::audit::speaks(client.id.as_str());
+    }
     Ok(client.map(|client| Bearer { client, token: Box::new(token), user: user.map(Box::new) }))
 }

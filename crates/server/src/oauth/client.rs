@@ -40,6 +40,7 @@ pub async fn authenticate(app: &App, call: &Call, presented: Presented) -> Resul
     if !may_call_from(&client, call) {
         return Err(Rejection::invalid_client().into());
     }
+    crate::audit::speaks(client.id.as_str());
     Ok(client)
 }
 

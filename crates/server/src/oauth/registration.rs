@@ -209,7 +209,7 @@ fn hash(secret: &str) -> String {
 
 async fn store(app: &App, tenant: &TenantView, client: &Client) -> Result<(), No> {
     let change = DirectoryChange::PutClient(Box::new(client.clone()));
-    match app.directories.change(&tenant.tenant.id, vec![change]).await {
+    match app.change_directory(&tenant.tenant.id, vec![change]).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(No::Refused(Fault::stored("a client could not be stored").into())),
         Err(error) => Err(directory_fault(error)),
@@ -230,7 +230,7 @@ async fn manage(app: &App, call: &Call, id: &str) -> Result<Response, No> {
         Method::PUT => update(app, call, tenant, client, token).await,
         Method::DELETE => {
             let change = DirectoryChange::RemoveClient(client.id.clone());
-            app.directories.change(&tenant.tenant.id, vec![change]).await.map_err(directory_fault)?;
+            app.change_directory(&tenant.tenant.id, vec![change]).await.map_err(directory_fault)?;
             tracing::info!(tenant = %tenant.tenant.id, client = %client.id, "a client removed itself");
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }

@@ -7,6 +7,7 @@ use protocol::records::TenantId;
 use store::{CommitError, DirectoryChange, Store, StoreError, TenantRows};
 
 use super::{TenantFile, TenantPart};
+use crate::audit;
 use crate::directory::split_url;
 use crate::hashing::{Busy, HashError, Hashing};
 use crate::keys::{KeyError, MasterKey};
@@ -115,6 +116,12 @@ pub async fn apply(
         changes.push((plan.tenant, made));
     }
     if !dry_run && !changes.is_empty() {
+        // Behind the others: a refusal names a change by its position.
+        let entries: Vec<_> = changes
+            .iter()
+            .map(|(tenant, made)| (tenant.clone(), audit::of_directory(world, "apply", made)))
+            .collect();
+        changes.extend(entries);
         store.change_directories(changes).await.map_err(|error| match error {
             CommitError::Refused { index } => ApplyError::Refused(lines.get(index).cloned().unwrap_or_default()),
             CommitError::Unavailable(source) => ApplyError::Store(source),
@@ -151,7 +158,7 @@ async fn plan(bench: &Bench<'_>, part: &TenantPart, stored: Option<TenantRows>) 
         relying_parties: Vec::new(),
         keys: Vec::new(),
     });
-    documents::tenant(&mut plan, part, &stored);
+    documents::tenant(bench, &mut plan, part, &stored);
     // What is gone goes first: its login name or credential may be given to another.
     people::remove(bench, &mut plan, part).await?;
     documents::remove(&mut plan, part, &stored)?;

@@ -41,7 +41,7 @@ fn settings(app: &App, call: &Call) -> TenantSettings {
 }
 
 async fn write(app: &App, call: &Call, change: DirectoryChange) -> Result<(), Refusal> {
-    if app.directories.change(&call.tenant.tenant.id, vec![change]).await? { Ok(()) } else { Err(Refusal::Overtaken) }
+    if app.change_directory(&call.tenant.tenant.id, vec![change]).await? { Ok(()) } else { Err(Refusal::Overtaken) }
 }
 
 fn code_settings<'s>(settings: &'s mut TenantSettings, kind: &str) -> Option<&'s mut OtpSettings> {

@@ -174,7 +174,7 @@ async fn all_revisions(app: &App, call: &Call, id: i64) -> Result<Vec<PolicyReco
 
 async fn commit(app: &App, call: &Call, changes: Vec<DirectoryChange>) -> Result<bool, No> {
     // In force at once on this node, and what is read next shows it.
-    Ok(app.directories.change(&call.tenant.tenant.id, changes).await.map_err(Refusal::from)?)
+    Ok(app.change_directory(&call.tenant.tenant.id, changes).await.map_err(Refusal::from)?)
 }
 
 /// Writes what `plan` makes of all revisions; whoever loses a race looks again.
