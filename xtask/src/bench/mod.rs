@@ -17,6 +17,7 @@ mod histogram;
 pub mod http;
 mod load;
 mod operations;
+mod oracle;
 mod report;
 mod scripts;
 mod server;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::applications::{self, Poll, RoundTrip, SignIn};
 use super::http::Requests;
 use super::load::{self, Script};
+use super::oracle::{self, Once};
 use super::scripts::{self, Flow, Introspect, Password, Refresh, Same, Shelf};
 use super::server::{Process, Programs, WARM_UP, pinned};
 use super::tenant::{self, PEOPLE, person};
@@ -56,6 +57,16 @@ enum Kind {
     Poll,
     Exchange,
     Document(&'static str),
+    Oracle(Oracle),
+}
+
+/// Steps in Oracle's dialect, each of which rests on the ones before.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Oracle {
+    Start,
+    Password,
+    Exchange,
+    Me,
 }
 
 use Part::{Commit, Hash, Http, Sign};
@@ -96,6 +107,23 @@ pub const OPERATIONS: &[Operation] = &[
     operation("code round trip with a session", 512, ROUND_TRIP, Some(0.6), Kind::RoundTrip),
     operation("device poll, nobody has decided", 64, &[Http(1), Commit("item", 1)], Some(0.5), Kind::Poll),
     operation("token exchange → opaque", 64, &[Http(1), Commit("grant", 1)], Some(0.5), Kind::Exchange),
+    // The first step writes nothing.
+    operation("Authenticate API, first step", 64, &[Http(1)], Some(0.5), Kind::Oracle(Oracle::Start)),
+    operation(
+        "Authenticate API, password",
+        64,
+        &[Hash, Sign("RS256", 1), Commit("sign_in", 2)],
+        Some(0.9),
+        Kind::Oracle(Oracle::Password),
+    ),
+    operation(
+        "authnToken exchange → JWT RS256",
+        64,
+        &[Http(1), Sign("RS256", 1), Commit("grant", 1)],
+        Some(0.7),
+        Kind::Oracle(Oracle::Exchange),
+    ),
+    operation("GET /admin/v1/Me", 64, &[Http(1)], Some(0.4), Kind::Oracle(Oracle::Me)),
     operation("discovery", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/.well-known/openid-configuration")),
     operation("JWKS", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/jwks")),
 ];
@@ -220,7 +248,42 @@ fn prepare(operation: &Operation, address: SocketAddr, time: Duration) -> Outcom
             requests.map(|request| Box::new(Same::forever(request)) as Box<dyn Script>).collect()
         }
         Kind::Flow => each(&|index| Box::new(Flow::forever(&requests, person(PEOPLE + index)))),
+        Kind::Oracle(step) => oracle_scripts(step, &requests, address, connections)?,
     })
+}
+
+/// Goes as far as the step before, then repeats this one.
+fn oracle_scripts(
+    step: Oracle,
+    requests: &Requests,
+    address: SocketAddr,
+    connections: usize,
+) -> Outcome<Vec<Box<dyn Script>>> {
+    let shelf: Shelf = Rc::new(RefCell::new(Vec::new()));
+    let one = |request: Vec<u8>, member| -> Outcome<String> {
+        load::complete(address, vec![Box::new(Once::keeping(request, member, &shelf))])?;
+        shelf.borrow_mut().pop().ok_or_else(|| format!("no `{member}` was kept"))
+    };
+    let forever = |made: Vec<Vec<u8>>| -> Vec<Box<dyn Script>> {
+        made.into_iter().map(|request| Box::new(Same::forever(request)) as Box<dyn Script>).collect()
+    };
+    let page = one(oracle::page_token(requests), "access_token")?;
+    if step == Oracle::Start {
+        return Ok(forever(vec![oracle::start(requests, &page); connections]));
+    }
+    let state = one(oracle::start(requests, &page), "requestState")?;
+    let password = |index: usize| oracle::password(requests, &page, &state, &person(index));
+    if step == Oracle::Password {
+        return Ok(forever((0..connections).map(password).collect()));
+    }
+    few_at_a_time(address, connections, &|index| Box::new(Once::keeping(password(index), "authnToken", &shelf)))?;
+    let made: Vec<_> = shelf.take().iter().map(|token| oracle::exchange(requests, token)).collect();
+    if step == Oracle::Exchange {
+        return Ok(forever(made));
+    }
+    let once = |request| Box::new(Once::keeping(request, "access_token", &shelf)) as Box<dyn Script>;
+    load::complete(address, made.into_iter().map(once).collect())?;
+    Ok(forever(shelf.take().iter().map(|token| oracle::me(requests, token)).collect()))
 }
 
 /// Scripts that each have a password hashed, for so many people: more at once would only wait for the hashing threads.

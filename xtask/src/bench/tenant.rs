@@ -29,6 +29,9 @@ pub const TILL: &str = "bench-till";
 /// The client that exchanges them.
 pub const EXCHANGE: &str = "bench-exchange";
 
+/// The client with a sign-in page in Oracle's dialect.
+pub const ORACLE: &str = "bench-oracle";
+
 /// Who a flow signs in.
 #[derive(Clone)]
 pub struct Person {
@@ -146,6 +149,12 @@ id_token_alg = "ES256"
 id = "{TILL}"
 secret_sha256 = "{secret}"
 grant_types = ["password"]
+
+[[tenant.clients]]
+id = "{ORACLE}"
+secret_sha256 = "{secret}"
+grant_types = ["client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+app_roles = ["Signin", "Me"]
 
 [[tenant.clients]]
 id = "{EXCHANGE}"
