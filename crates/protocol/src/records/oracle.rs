@@ -40,6 +40,9 @@ pub struct OracleSettings {
     pub request_state_lifetime: Seconds,
     /// Groups whose members administer the tenant, by name.
     pub administrators: BTreeSet<String>,
+    /// What people are asked to set up for the day they lose their password: `sms`, `email`, `questions`. Nobody is asked where it is
+    /// empty, and everybody may put it off.
+    pub account_recovery: BTreeSet<String>,
     /// Where a browser goes that came without an application: a path of ours or an address.
     pub landing: String,
 }
@@ -57,6 +60,7 @@ impl Default for OracleSettings {
             session_lifetime: 28_800,
             request_state_lifetime: 900,
             administrators: BTreeSet::new(),
+            account_recovery: BTreeSet::new(),
             landing: "/".to_owned(),
         }
     }

@@ -95,6 +95,7 @@ impl Gate<'_> {
             grant_type: self.grant_type.to_owned(),
             issuer: self.issuer.to_owned(),
             began: self.app.world.now(),
+            enrols: true,
             ..Resume::default()
         }
     }
@@ -160,6 +161,28 @@ impl Gate<'_> {
         let Stage::Proven { subject, receipt, .. } = &flow.stored.state.stage else { return Ok(None) };
         let (subject, receipt) = (UserId(subject.clone()), receipt.clone());
         self.go_on(flow, &subject, &receipt, None, step).await.map(Some)
+    }
+
+    /// The person is done with enrolling, or declines what was only offered.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn end_enrolment(&self, flow: Flow, step: &SignInStep) -> Result<Passage, Failure> {
+        let expected =
+            Expected { username: step.username.clone(), realm: step.realm.clone(), known: step.known.clone() };
+        let user = match &flow.stored.state.subject {
+            Some(subject) => self.sign_ins().person(&UserId::from(subject.as_str())).await?,
+            None => None,
+        };
+        let user = user.filter(|user| user.active && entitled(self.client, user));
+        let user = user.ok_or(Failure::NotNow(engine::NotNow::OtherPerson))?;
+        let after = match flow.stored.state.policy {
+            Some(reference) => Some(policy::pinned(self.app, self.call, reference).await?),
+            None => None,
+        };
+        let after = after.as_ref().map(|policy| applied::for_stage(&self.call.tenant, policy, None));
+        let facts = self.facts_of(&user).await?;
+        Ok(passage(self.sign_ins().end_enrolment(flow, after, &facts).await?, expected))
     }
 
     async fn go_on(

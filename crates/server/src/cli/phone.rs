@@ -71,6 +71,11 @@ pub(super) enum PhoneCommand {
         #[command(flatten)]
         kept: Kept,
     },
+    /// Show the code of the moment, where the phone was given a generator of codes
+    Code {
+        #[command(flatten)]
+        kept: Kept,
+    },
     /// Exchange the phone's key for a new one
     Rotate {
         #[command(flatten)]
@@ -125,6 +130,10 @@ pub(super) fn run(command: PhoneCommand) -> Result<(), Failure> {
             PhoneCommand::Scan { picture, kept } => {
                 Device::open(&kept.file)?.scan(&text_of(&picture)?).await?;
                 print("scanned\n")
+            }
+            PhoneCommand::Code { kept } => {
+                let code = Device::open(&kept.file)?.code(crate::world::World::real().now())?;
+                print(&format!("{code}\n"))
             }
             PhoneCommand::Rotate { kept } => {
                 Device::open(&kept.file)?.rotate().await?;

@@ -15,6 +15,7 @@ mod ecid;
 pub mod enrol;
 mod fault;
 mod handed;
+pub mod mfa;
 pub mod oauth;
 
 pub use authenticate::start::Opening;
@@ -25,11 +26,18 @@ pub use fault::{Code, Failed};
 /// Every route of the door. A part of it hangs in here and in [`paths`].
 pub fn routes(app: &App) -> Router<App> {
     let told = axum::middleware::from_fn_with_state(app.clone(), cors::tell);
-    Router::new().merge(authenticate::routes()).merge(admin::routes()).merge(oauth::routes()).layer(told)
+    Router::new()
+        .merge(authenticate::routes())
+        .merge(admin::routes())
+        .merge(oauth::routes())
+        .merge(admin::factor_routes())
+        .merge(mfa::routes())
+        .layer(told)
 }
 
 /// The paths of the door, for labels of metrics and for the tests of all routes.
 pub fn paths() -> Vec<&'static str> {
-    let parts: [&[&'static str]; 3] = [admin::PATHS, &authenticate::PATHS, &oauth::PATHS];
+    let factors = admin::factor_paths();
+    let parts: [&[&'static str]; 5] = [admin::PATHS, &authenticate::PATHS, &oauth::PATHS, &factors, &mfa::PATHS];
     parts.concat()
 }

@@ -72,6 +72,27 @@ impl SignIns<'_> {
     /// # Errors
     /// It is another person's, the factor is switched off, too many messages, unusable input, or the store failed.
     pub async fn issue_alone(self, asker: &Asker, request: IssueRequest<'_>) -> Result<Made, Failure> {
+        self.make_alone(asker, request, false).await.map(|(made, _)| made)
+    }
+
+    /// The same for a code that the asker delivers by itself: it is given out here and not sent.
+    ///
+    /// # Errors
+    /// See [`issue_alone`](Self::issue_alone).
+    pub async fn issue_alone_handed(
+        self,
+        asker: &Asker,
+        request: IssueRequest<'_>,
+    ) -> Result<(Made, Option<Secret<String>>), Failure> {
+        self.make_alone(asker, request, true).await
+    }
+
+    async fn make_alone(
+        self,
+        asker: &Asker,
+        request: IssueRequest<'_>,
+        handed: bool,
+    ) -> Result<(Made, Option<Secret<String>>), Failure> {
         let now = self.app.world.now();
         let (kind, user) = match &request {
             IssueRequest::Code { enrolment, .. }
@@ -98,7 +119,9 @@ impl SignIns<'_> {
         if let Some(message) = &message {
             changes.extend(self.meter(user.as_ref(), message, now));
             metered.end = changes.len();
-            changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
+            if !handed {
+                changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
+            }
         }
         match self.app.commit(&self.tenant.tenant.id, "challenge issued", changes).await {
             Ok(()) => {}
@@ -106,11 +129,12 @@ impl SignIns<'_> {
             Err(CommitError::Refused { .. }) => return Err(Failure::Stale),
             Err(CommitError::Unavailable(error)) => return Err(Failure::Fault(error.into())),
         }
-        if message.is_some() {
+        if message.is_some() && !handed {
             self.app.delivery.wake();
         }
         self.tell_devices(&made.challenge);
-        Ok(made)
+        let code = message.filter(|_| handed).and_then(|message| message.code);
+        Ok((made, code))
     }
 
     /// Judges an answer outside any sign-in: charged and committed first, then checked, then the verdict committed.

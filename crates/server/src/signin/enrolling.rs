@@ -175,6 +175,11 @@ impl Enrolling {
         }
     }
 
+    /// Whether a phone does the rest by itself.
+    pub fn waits_for_a_phone(&self) -> bool {
+        matches!(&self.what, What::Phone { .. })
+    }
+
     /// Whether a code is in flight.
     pub fn is_sent(&self) -> bool {
         matches!(&self.what, What::Address { challenge: Some(_), .. })
@@ -303,6 +308,20 @@ impl SignIns<'_> {
         };
         let id = enrolment.id.0.clone();
         self.begin_enrolling(&user.id, bound, id, What::Address { enrolment, challenge: None }, Vec::new()).await
+    }
+
+    /// The same for an address that becomes no factor.
+    pub(super) async fn enrolling_unkept(
+        self,
+        user: &UserId,
+        bound: &str,
+        kind: FactorKind,
+        to: &str,
+    ) -> Result<Enrolling, NotDone> {
+        let mut enrolment = plain(&self.app.world, user, kind);
+        factors::otp::set_address(&mut enrolment, to);
+        let id = enrolment.id.0.clone();
+        self.begin_enrolling(user, bound, id, What::Address { enrolment, challenge: None }, Vec::new()).await
     }
 
     /// Sends a code in place of the one before. `handed` gives it to the caller instead of sending it.
@@ -477,12 +496,9 @@ impl SignIns<'_> {
         let user = self.living(&one.user).await?;
         let (app, now) = (self.app, self.app.world.now());
         match (&one.what, evidence) {
-            (What::Address { enrolment, challenge: Some(id) }, Evidence::Code(code)) => {
+            (What::Address { enrolment, .. }, Evidence::Code(code)) => {
                 let kind = one.kind().ok_or(Unusable::SwitchedOff)?;
-                let challenge = self.challenge(id).await?.ok_or_else(wrong_kind)?;
-                self.charge_alone(user.id.as_str(), kind).await.map_err(NotDone::Failure)?;
-                let judgement = factors::otp::judge(&app.master, &challenge, &code, now);
-                let mut changes = self.right(judgement).await?;
+                let mut changes = self.prove_address(one, &code).await?;
                 let proved = Enrolment { validated: true, updated: now, attempted: Some(now), ..enrolment.clone() };
                 changes.push(Change::PutEnrolment(proved.clone()));
                 self.finished(one, kind, &proved, changes).await.map(Some)
@@ -562,6 +578,30 @@ impl SignIns<'_> {
                 _,
             ) => Err(wrong_kind()),
         }
+    }
+
+    /// Judges the code of an address; what a right one wants to have written.
+    async fn prove_address(self, one: &Enrolling, code: &Secret<String>) -> Result<Vec<Change>, NotDone> {
+        let none = || NotDone::Failure(Failure::NotNow(NotNow::NoChallenge));
+        let What::Address { challenge: Some(id), .. } = &one.what else { return Err(none()) };
+        let kind = one.kind().ok_or(Unusable::SwitchedOff)?;
+        let challenge = self.challenge(id).await?.ok_or_else(none)?;
+        self.charge_alone(one.user.as_str(), kind).await.map_err(NotDone::Failure)?;
+        self.right(factors::otp::judge(&self.app.master, &challenge, code, self.app.world.now())).await
+    }
+
+    /// Proves an address that becomes no factor: what must be written with whatever it becomes.
+    ///
+    /// # Errors
+    /// See [`finish_enrolling`](Self::finish_enrolling).
+    pub async fn finish_unkept(self, one: &Enrolling, code: &Secret<String>) -> Result<Vec<Change>, NotDone> {
+        let user = self.living(&one.user).await?;
+        let mut changes = self.prove_address(one, code).await?;
+        changes.push(self.taken(one));
+        if let Some(kind) = one.kind() {
+            changes.push(Change::ClearAttempts { key: counter_key(kind, user.id.as_str()) });
+        }
+        Ok(changes)
     }
 
     /// Takes what is under way for proved, on the word of whoever answers for it: a client that manages the factors of its people.

@@ -18,6 +18,7 @@ pub mod passwords;
 pub mod preferred;
 pub mod records;
 pub mod recovery;
+pub mod rescue;
 pub mod standing;
 pub mod stored;
 pub mod trust;

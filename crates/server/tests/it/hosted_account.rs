@@ -63,7 +63,7 @@ async fn add(visitor: &mut Visitor, kind: &str) -> Page {
     visitor.submit(&form(&page, "form"), &[("way", kind)]).await
 }
 
-fn base32(text: &str) -> Vec<u8> {
+pub fn base32(text: &str) -> Vec<u8> {
     let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
     for letter in text.bytes() {
         let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|one| *one == letter).unwrap();

@@ -163,7 +163,7 @@ fn every_button_sends_a_word_that_is_understood() {
             }
         }
     }
-    assert_eq!(heard.len(), 17, "{heard:?}");
+    assert_eq!(heard.len(), 18, "{heard:?}");
     assert_eq!(Press::parse(None), Some(Press::Submit));
     assert_eq!(Press::parse(Some("format")), None);
 }
@@ -271,7 +271,7 @@ async fn pictures_and_redirects_are_let_through_by_host_only() {
     };
     let form = Form { action: "/login/password", hidden: &[] };
     let page = Page::Totp(TotpEntry {
-        step: Step { form, client: Some(client), problem: None, cancel: false, keep: None },
+        step: Step { form, client: Some(client), problem: None, cancel: false, keep: None, providers: Vec::new() },
         length: 6,
         others: false,
     });
@@ -314,7 +314,7 @@ fn a_problem_is_read_out_and_known_by_its_word() {
         let mut told = BTreeSet::new();
         for problem in Problem::ALL {
             let form = Form { action: "/login/code", hidden: &[] };
-            let step = Step { form, client: None, problem: Some(problem), cancel: false, keep: None };
+            let step = Step { form, client: None, problem: Some(problem), cancel: false, keep: None, providers: Vec::new() };
             let page = Page::Totp(TotpEntry { step, length: 6, others: false });
             let html = page.html(&look(&samples::tenant(), language)).unwrap();
             let tags = tags(&html);
@@ -335,6 +335,7 @@ fn a_problem_is_read_out_and_known_by_its_word() {
             problem: Some(Problem::Resting { wait: Some(119) }),
             cancel: false,
             keep: None,
+            providers: Vec::new(),
         },
         username: "alice",
         sources: &[],
@@ -357,6 +358,7 @@ fn every_kind_of_factor_has_words_of_its_own() {
                     problem: None,
                     cancel: false,
                     keep: None,
+            providers: Vec::new(),
                 },
                 ways: &[Way { id: "w", kind, detail: "" }],
             });

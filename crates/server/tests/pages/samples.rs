@@ -55,7 +55,7 @@ static OPTIONS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 fn step(problem: Option<Problem>) -> Step<'static> {
-    Step { form: FORM, client: Some(CLIENT), problem, cancel: true, keep: None }
+    Step { form: FORM, client: Some(CLIENT), problem, cancel: true, keep: None, providers: Vec::new() }
 }
 
 fn sign_in(problem: Option<Problem>, username: &'static str) -> SignIn<'static> {
@@ -121,7 +121,7 @@ pub fn all() -> Vec<(&'static str, Page<'static>)> {
 }
 
 fn sign_ins() -> Vec<(&'static str, Page<'static>)> {
-    let bare = Step { form: FORM, client: None, problem: None, cancel: false, keep: None };
+    let bare = Step { form: FORM, client: None, problem: None, cancel: false, keep: None, providers: Vec::new() };
     vec![
         ("sign-in", Page::SignIn(sign_in(None, ""))),
         ("sign-in-wrong", Page::SignIn(sign_in(Some(Problem::WrongCredentials), "alice"))),
@@ -220,6 +220,22 @@ fn answers() -> Vec<(&'static str, Page<'static>)> {
             ),
         ),
         ("picture-expired", picture(Some(Problem::PictureExpired), None)),
+        ("enrol", Page::Enrol(Enrol { step: step(None), kinds: &["passkey", "totp", "email"], required: true })),
+        ("enrol-offered", Page::Enrol(Enrol { step: step(None), kinds: &["totp", "sms"], required: false })),
+        (
+            "enrol-address",
+            Page::EnrolAddress(EnrolAddress { step: step(Some(Problem::BadAddress)), kind: "sms", address: "0171 23" }),
+        ),
+        (
+            "enrol-totp",
+            Page::EnrolTotp(EnrolTotp {
+                step: step(None),
+                uri: "otpauth://totp/Acme:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Acme",
+                secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+                length: 6,
+            }),
+        ),
+        ("enrol-passkey", Page::EnrolPasskey(EnrolPasskey { step: step(None), options: &OPTIONS })),
         ("questions", Page::Questions(Questions { step: step(None), questions: &QUESTIONS, others: true })),
         ("recovery-code", Page::Bypass(BypassEntry { step: step(None), others: true })),
         ("new-password", fresh(Some(Problem::PasswordExpired))),
@@ -254,7 +270,7 @@ fn consents() -> Vec<(&'static str, Page<'static>)> {
 }
 
 fn devices() -> Vec<(&'static str, Page<'static>)> {
-    let alone = |problem| Step { form: FORM, client: None, problem, cancel: false, keep: None };
+    let alone = |problem| Step { form: FORM, client: None, problem, cancel: false, keep: None, providers: Vec::new() };
     vec![
         (
             "device-code",

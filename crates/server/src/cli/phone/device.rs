@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use reqwest::{Client, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +33,18 @@ struct Phone {
     /// The key that takes the place of the other: on its way, and perhaps in force already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_key: Option<String>,
+    /// The `otpauth:` address of its generator of codes, where it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generator: Option<String>,
+}
+
+/// What the text of a picture invites to.
+struct Invitation {
+    code: String,
+    registration: String,
+    account: Value,
+    /// It is to approve; otherwise it has codes alone.
+    approves: bool,
 }
 
 /// The phone and its way to the server.
@@ -53,13 +66,11 @@ impl Device {
     /// Takes up an invitation, the text of the picture.
     pub(super) async fn register(invitation: &str, name: &str, file: &Path) -> Result<Self, Failure> {
         let unusable = || Failure::Told("the invitation is not the text of a registration picture".to_owned());
-        let invitation: Value = serde_json::from_str(invitation).map_err(|_| unusable())?;
-        let (Some(code), Some(uri)) = (invitation["code"].as_str(), invitation["registrationUri"].as_str()) else {
-            return Err(unusable());
-        };
+        let invitation = Invitation::read(invitation.trim()).ok_or_else(unusable)?;
+        let (code, uri) = (&invitation.code, &invitation.registration);
         let client = client()?;
         let attributes = json!({
-            "accountName": invitation["accountName"], "deviceName": name, "deviceType": "terminal",
+            "accountName": invitation.account, "deviceName": name, "deviceType": "terminal",
             "platformType": std::env::consts::OS, "applicationId": "countersign-phone",
             "applicationVersion": env!("CARGO_PKG_VERSION"), "fingerprintSupport": false, "faceSupport": false,
         });
@@ -72,7 +83,7 @@ impl Device {
         let mut phone = Phone {
             id: text(&made["id"])?,
             service: metadata["serviceName"].as_str().unwrap_or("the service").to_owned(),
-            registration: uri.to_owned(),
+            registration: uri.clone(),
             transactions: text(&metadata["transactionUri"])?,
             keys: text(&metadata["authenticationMethods"]["signature_userPresence"]["enrollmentUri"])?,
             access: text(&made["accessToken"])?,
@@ -80,10 +91,13 @@ impl Device {
             method: String::new(),
             key: key.kept()?,
             next_key: None,
+            generator: made["otpauthUri"].as_str().map(str::to_owned),
         };
         let keys = keys(&phone.id, &key, None)?;
-        let enrolled = read(request(&client, Method::POST, &phone.keys, Some(&phone.access), &keys).await?)?;
-        phone.method = text(&enrolled[0]["id"])?;
+        if invitation.approves {
+            let enrolled = read(request(&client, Method::POST, &phone.keys, Some(&phone.access), &keys).await?)?;
+            phone.method = text(&enrolled[0]["id"])?;
+        }
         let mut device = Self { client, phone, file: file.to_owned() };
         device.keep()?;
         // The first renewal tells the server that the phone has everything it was given.
@@ -93,6 +107,12 @@ impl Device {
 
     pub(super) fn id(&self) -> &str {
         &self.phone.id
+    }
+
+    /// The code its generator shows at this moment, seconds since 1970.
+    pub(super) fn code(&self, now: i64) -> Result<String, Failure> {
+        let none = || Failure::Told("the phone was given no generator of codes".to_owned());
+        generate(self.phone.generator.as_deref().ok_or_else(none)?, now).ok_or_else(|| strange("registration"))
     }
 
     pub(super) fn service(&self) -> &str {
@@ -241,6 +261,53 @@ impl Device {
     }
 }
 
+impl Invitation {
+    /// The text of a picture: an object, or the address that Oracle's pages show.
+    fn read(text: &str) -> Option<Self> {
+        if !text.starts_with("oraclemobileauthenticator://") {
+            let object: Value = serde_json::from_str(text).ok()?;
+            return Some(Self {
+                code: object["code"].as_str()?.to_owned(),
+                registration: object["registrationUri"].as_str()?.to_owned(),
+                account: object["accountName"].clone(),
+                approves: true,
+            });
+        }
+        let url = reqwest::Url::parse(text).ok()?;
+        let parameter =
+            |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+        let account = percent_encoding::percent_decode_str(url.path().trim_start_matches('/')).decode_utf8().ok()?;
+        Some(Self {
+            code: parameter("OTP")?,
+            registration: origin(&parameter("LoginURL")?)?.join("/v1.0/authenticators/registration").ok()?.to_string(),
+            account: json!(account),
+            approves: parameter("ServiceType")?.contains("PUSH"),
+        })
+    }
+}
+
+/// The code of an `otpauth:` address (RFC 6238).
+fn generate(address: &str, now: i64) -> Option<String> {
+    let url = reqwest::Url::parse(address).ok()?;
+    let parameter =
+        |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+    let number = |name: &str, usual: u32| parameter(name).map_or(Some(usual), |value| value.parse().ok());
+    let algorithm = match parameter("algorithm").as_deref() {
+        None | Some("SHA1") => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Some("SHA256") => hmac::HMAC_SHA256,
+        Some("SHA512") => hmac::HMAC_SHA512,
+        Some(_) => return None,
+    };
+    let secret = totp_rs::Secret::try_from_base32(&parameter("secret")?).ok()?;
+    let (period, digits) = (number("period", 30)?.max(1), number("digits", 6)?.clamp(6, 9));
+    let counter = now.div_euclid(i64::from(period)).to_be_bytes();
+    let mac = hmac::sign(&hmac::Key::new(algorithm, secret.as_bytes()), &counter);
+    // The dynamic truncation of RFC 4226 §5.3.
+    let offset = usize::from(mac.as_ref().last()? & 15);
+    let word = u32::from_be_bytes(mac.as_ref().get(offset..offset + 4)?.try_into().ok()?) & 0x7fff_ffff;
+    Some(format!("{:0width$}", word % 10_u32.pow(digits), width = digits as usize))
+}
+
 /// The body that enrols a key, vouched for by another where one is there.
 fn keys(device: &str, key: &Key, by: Option<&Key>) -> Result<Value, Failure> {
     let public = key.public()?;
@@ -286,4 +353,36 @@ fn read((status, text): (StatusCode, String)) -> Result<Value, Failure> {
     }
     let told = body["messageDescription"].as_str().unwrap_or("no reason was given");
     Err(Failure::Told(format!("the server refused ({}): {told}", status.as_u16())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_invitation_is_read_in_both_forms() {
+        let ours = r#"{"code":"kL9","registrationUri":"https://a.test/v1.0/authenticators/registration","accountName":"scott"}"#;
+        let read = Invitation::read(ours).unwrap();
+        assert_eq!((read.code.as_str(), read.approves, &read.account), ("kL9", true, &json!("scott")));
+        let oracle = "oraclemobileauthenticator://totp/t%2Euser%40example%2Ecom?issuer=demo&Deviceid=11aa&RequestId=22bb&\
+                      LoginURL=https%3A%2F%2Fa%2Etest%3A8443%2Fsso%2Fv1%2F&OTP=aaa.bbb.ccc&ServiceType=TOTP%2BPUSH&SSE=Base32";
+        let read = Invitation::read(oracle).unwrap();
+        assert_eq!(read.registration, "https://a.test:8443/v1.0/authenticators/registration");
+        assert_eq!((read.code.as_str(), read.approves), ("aaa.bbb.ccc", true));
+        assert_eq!(read.account, json!("t.user@example.com"));
+        assert!(!Invitation::read(&oracle.replace("%2BPUSH", "")).unwrap().approves);
+        for strange in ["", "{}", "https://a.test/?OTP=1", "oraclemobileauthenticator://totp/x?OTP=1"] {
+            assert!(Invitation::read(strange).is_none(), "{strange}");
+        }
+    }
+
+    /// RFC 6238 appendix B.
+    #[test]
+    fn codes_are_those_of_the_standard() {
+        let address = "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8";
+        assert_eq!(generate(address, 59).unwrap(), "94287082");
+        assert_eq!(generate(address, 1_111_111_109).unwrap(), "07081804");
+        assert_eq!(generate("otpauth://totp/x?digits=8", 59), None);
+    }
 }

@@ -11,7 +11,7 @@ use super::errand::Errand;
 use super::pages::{Press, Problem, field};
 use super::show::{Desk, Told, is_sent};
 use super::wait;
-use super::{Place, act_password};
+use super::{Place, act_password, enrol};
 use crate::app::App;
 use crate::browser::interaction::{Interaction, Lost, SignInStep};
 use crate::call::Call;
@@ -28,6 +28,9 @@ use crate::signin::{Challenge, Failure, Flow, IssueRequest, Submission};
 pub(super) async fn act(deed: &Deed<'_>, interaction: Interaction, step: SignInStep) -> Result<Response, Stop> {
     let desk = Desk::new(deed.app, deed.call, &interaction);
     let flow = desk.flow(&step).await?;
+    if deed.place == Place::Enrol {
+        return enrol::act(deed, &desk, flow, &step).await;
+    }
     match (deed.press, deed.place) {
         // The same button begins a ceremony and, pressed by the script, brings its answer.
         (Press::Passkey, _) if deed.field(field::CREDENTIAL).is_some() => passkey(deed, &desk, flow, &step).await,
@@ -250,7 +253,7 @@ async fn totp(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -
 }
 
 /// People put blanks and hyphens into codes.
-fn typed(code: &str) -> String {
+pub(super) fn typed(code: &str) -> String {
     code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect()
 }
 

@@ -13,6 +13,7 @@ mod act;
 mod act_factor;
 mod act_password;
 mod device;
+mod enrol;
 mod errand;
 pub mod pages;
 mod phone;
@@ -59,6 +60,8 @@ pub enum Place {
     Bypass,
     /// A password in place of one that no longer does.
     NewPassword,
+    /// A factor that the person has not yet.
+    Enrol,
     /// Which account.
     Account,
     /// What the client may have.
@@ -68,7 +71,7 @@ pub enum Place {
 }
 
 impl Place {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Password,
         Self::Way,
         Self::Code,
@@ -79,6 +82,7 @@ impl Place {
         Self::Questions,
         Self::Bypass,
         Self::NewPassword,
+        Self::Enrol,
         Self::Account,
         Self::Consent,
         Self::Device,
@@ -97,6 +101,7 @@ impl Place {
             Self::Questions => "questions",
             Self::Bypass => "recovery",
             Self::NewPassword => "new-password",
+            Self::Enrol => "enrol",
             Self::Account => "account",
             Self::Consent => "consent",
             Self::Device => "device",

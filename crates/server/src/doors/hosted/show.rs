@@ -15,7 +15,7 @@ use super::pages::{
     self, Account, BypassEntry, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm,
     ErrorPage, Expired, Form, FormPost, Keep, Look, NewPassword, NothingEnrolled, Page, PasskeyStep, Person,
     PicturePage, Problem, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice, TotpEntry,
-    Wanted,
+    Wanted, ProviderLink,
 };
 use super::{Place, act, wait};
 use crate::app::App;
@@ -105,12 +105,14 @@ pub(super) struct Desk<'a> {
     client: Option<&'a Client>,
     /// What the browser may keep of the sign-in.
     keep: Option<Keep>,
+    /// Whether the person may sign in at another identity provider instead.
+    elsewhere: bool,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(app: &'a App, call: &'a Call, interaction: &'a Interaction) -> Self {
         let client = interaction.body.client.as_ref().and_then(|id| call.tenant.client(id.as_str()));
-        Self { app, call, interaction, client: client.map(AsRef::as_ref), keep: None }
+        Self { app, call, interaction, client: client.map(AsRef::as_ref), keep: None, elsewhere: false }
     }
 
     /// The same, with a box on its pages where the browser may keep something of this sign-in: that it is trusted, where that would
@@ -156,7 +158,7 @@ impl<'a> Desk<'a> {
         Ok(wish.is_some_and(|wish| wish.means(way)))
     }
 
-    fn answer(&self, page: &Page<'_>) -> Response {
+    pub(super) fn answer(&self, page: &Page<'_>) -> Response {
         let look = self.look();
         let look = match &self.interaction.body.purpose {
             Purpose::Authorize(request) => look.answering_to(request.target.redirect_uri()),
@@ -175,11 +177,24 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn action(&self, place: Place) -> String {
+    /// Where the person may sign in instead.
+    fn providers(&self) -> Vec<ProviderLink> {
+        if !self.elsewhere {
+            return Vec::new();
+        }
+        let link = |(id, provider): (&str, &protocol::records::IdentityProvider)| ProviderLink {
+            id: id.to_owned(),
+            name: provider.name.clone(),
+            href: format!("/login/{}/with/{id}", self.interaction.handle),
+        };
+        self.sign_ins().providers().map(link).collect()
+    }
+
+    pub(super) fn action(&self, place: Place) -> String {
         format!("/login/{}/{}", self.interaction.handle, place.as_str())
     }
 
-    fn step<'s>(&'s self, action: &'s str, hidden: &'s [(&'s str, &'s str)], told: Told) -> pages::Step<'s> {
+    pub(super) fn step<'s>(&'s self, action: &'s str, hidden: &'s [(&'s str, &'s str)], told: Told) -> pages::Step<'s> {
         pages::Step {
             form: Form { action, hidden },
             client: self.client.map(ClientView::of),
@@ -194,6 +209,7 @@ impl<'a> Desk<'a> {
                 Purpose::Device(_) | Purpose::Logout(_) => false,
             },
             keep: self.keep,
+            providers: self.providers(),
         }
     }
 
@@ -276,7 +292,7 @@ impl<'a> Desk<'a> {
             Stage::ExpectFactor(open) => (open, &[]),
             Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued),
             Stage::Proven { .. } => return Ok(None),
-            Stage::ExpectEnrolment { .. } => return self.nothing(flow, told).await.map(Some),
+            Stage::ExpectEnrolment { .. } => return self.enrol(flow, told).await.map(Some),
             Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => return Err(Lost::Gone.into()),
         };
         if let (Some(Place::Picture), Some(issued)) = (place, wait::awaited(Place::Picture, all)) {
@@ -352,14 +368,24 @@ impl<'a> Desk<'a> {
     async fn first(&self, step: &SignInStep, open: &Open, told: Told) -> Result<Response, Stop> {
         let has = |kind: FactorKind| open.any_of().contains(&kind) && self.offers(kind);
         let (passkey, picture) = (has(FactorKind::Passkey), has(FactorKind::Qr));
+        let desk = Self { elsewhere: has(FactorKind::Federated), ..*self };
+        desk.first_of(step, told, (has(FactorKind::Password), passkey, picture)).await
+    }
+
+    async fn first_of(
+        &self,
+        step: &SignInStep,
+        told: Told,
+        (password, passkey, picture): (bool, bool, bool),
+    ) -> Result<Response, Stop> {
         let action = self.action(Place::Password);
-        if !has(FactorKind::Password) {
+        if !password {
             let begin = [(FactorKind::Passkey, passkey), (FactorKind::Qr, picture)];
             let ways: Vec<pages::Way<'_>> = begin
                 .into_iter()
                 .filter_map(|(kind, there)| there.then_some(pages::Way { id: kind.as_str(), kind, detail: "" }))
                 .collect();
-            if ways.is_empty() {
+            if ways.is_empty() && !self.elsewhere {
                 let page = NothingEnrolled { step: self.step(&action, &[], told), person: None };
                 return Ok(self.answer(&Page::NothingEnrolled(page)));
             }
@@ -404,7 +430,7 @@ impl<'a> Desk<'a> {
         Ok(self.answer(&Page::SignIn(page)))
     }
 
-    async fn nothing(&self, flow: &Flow, told: Told) -> Result<Response, Stop> {
+    pub(super) async fn nothing(&self, flow: &Flow, told: Told) -> Result<Response, Stop> {
         let user = self.subject(flow).await?;
         let action = self.action(Place::Way);
         let page = NothingEnrolled { step: self.step(&action, &[], told), person: user.as_ref().map(person) };
@@ -549,7 +575,7 @@ impl<'a> Desk<'a> {
         Ok(self.answer(&Page::Code(page)))
     }
 
-    fn otp_settings(&self, kind: FactorKind) -> &'a OtpSettings {
+    pub(super) fn otp_settings(&self, kind: FactorKind) -> &'a OtpSettings {
         let settings = &self.call.tenant.tenant.settings;
         match kind {
             FactorKind::SmsOtp => &settings.sms_otp,

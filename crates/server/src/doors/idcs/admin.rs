@@ -12,6 +12,7 @@ use crate::app::App;
 mod addresses;
 mod agents;
 mod answer;
+mod bypass_codes;
 mod apps;
 mod bulk;
 mod collection;
@@ -20,6 +21,7 @@ mod forgotten;
 mod groups;
 mod guard;
 mod me;
+mod my_factors;
 mod names;
 mod passwords;
 mod registration;
@@ -156,4 +158,14 @@ fn resources() -> Router<App> {
         .delete(terms::remove_statement);
     at("TermsOfUseStatements/{id}", statement);
     router
+}
+
+/// The paths of what people set up by themselves, and of bypass codes.
+pub fn factor_paths() -> Vec<&'static str> {
+    my_factors::PATHS.into_iter().chain(bypass_codes::PATHS).collect()
+}
+
+/// Their routes.
+pub fn factor_routes() -> Router<App> {
+    my_factors::routes().merge(bypass_codes::routes())
 }

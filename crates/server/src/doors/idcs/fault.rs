@@ -41,6 +41,20 @@ pub enum Code {
     NotAllowed,
     /// The sign-in is gone.
     SessionGone,
+    /// A factor is needed to be preferred.
+    PreferredNeedsFactor,
+    /// A hint gives the answer away.
+    HintIsAnswer,
+    /// A question was chosen twice.
+    QuestionTwice,
+    /// An answer is missing.
+    AnswerMissing,
+    /// An answer is too long.
+    AnswerTooLong,
+    /// A hint is too long.
+    HintTooLong,
+    /// Methods cannot be taken away while one is required.
+    ResetRefused,
     /// Too few questions.
     QuestionsMissing,
     /// A question is unknown.
@@ -122,6 +136,13 @@ impl Code {
             Self::QuestionNotEnabled => ("AUTH-1018", 401, "The question cannot be chosen."),
             Self::SameAnswer => ("AUTH-1020", 401, "The same answer was given to another question."),
             Self::AnswerTooShort => ("AUTH-1021", 401, "An answer is too short."),
+            Self::PreferredNeedsFactor => ("AUTH-1113", 400, "A factor is needed to prefer a device."),
+            Self::HintIsAnswer => ("AUTH-1023", 401, "A hint must not be the answer."),
+            Self::QuestionTwice => ("AUTH-1024", 401, "A question was chosen twice."),
+            Self::ResetRefused => ("AUTH-1029", 401, "Methods cannot be reset while one is required."),
+            Self::AnswerMissing => ("AUTH-1038", 401, "An answer is missing."),
+            Self::AnswerTooLong => ("AUTH-1041", 401, "An answer is too long."),
+            Self::HintTooLong => ("AUTH-1042", 401, "A hint is too long."),
             Self::WrongAnswer => ("AUTH-1026", 401, "The answer is not correct."),
             Self::TooManyAttempts => ("AUTH-1027", 401, "Too many attempts. Try again later."),
             Self::BadNumber => ("AUTH-1030", 401, "The phone number is not valid."),

@@ -8,6 +8,7 @@ use store::{Challenge, Change, CommitError};
 use super::{Failure, Flow, SignIns, kind_of};
 use crate::delivery::{Channel, Outgoing};
 use crate::signin::factors::{self, push::Asked};
+use crate::secret::Secret;
 use crate::tokens;
 
 /// A challenge to make.
@@ -73,7 +74,28 @@ impl SignIns<'_> {
     ///
     /// # Errors
     /// The factor is not asked for, too many messages, unusable input, somebody was first, or the store failed.
-    pub async fn issue(self, mut flow: Flow, mut request: IssueRequest<'_>) -> Result<Made, Failure> {
+    pub async fn issue(self, flow: Flow, request: IssueRequest<'_>) -> Result<Made, Failure> {
+        self.make_and_store(flow, request, false).await.map(|(made, _)| made)
+    }
+
+    /// The same for a code that the client delivers by itself: it is given out here and not sent.
+    ///
+    /// # Errors
+    /// See [`issue`](Self::issue).
+    pub async fn issue_handed(
+        self,
+        flow: Flow,
+        request: IssueRequest<'_>,
+    ) -> Result<(Made, Option<Secret<String>>), Failure> {
+        self.make_and_store(flow, request, true).await
+    }
+
+    async fn make_and_store(
+        self,
+        mut flow: Flow,
+        mut request: IssueRequest<'_>,
+        handed: bool,
+    ) -> Result<(Made, Option<Secret<String>>), Failure> {
         let now = self.app.world.now();
         if let IssueRequest::Passkey { user_verification, .. } = &mut request
             && flow.stored.state.must_verify(FactorKind::Passkey)
@@ -109,7 +131,7 @@ impl SignIns<'_> {
             changes.extend(self.meter(Some(user), message, now));
         }
         let metered = before..changes.len();
-        let sends = message.is_some() && user.is_some();
+        let sends = message.is_some() && user.is_some() && !handed;
         if let (Some(message), true) = (&message, sends) {
             changes.push(Change::Enqueue(self.app.delivery.seal(&self.app.world, message, made.challenge.expires)));
         }
@@ -124,7 +146,8 @@ impl SignIns<'_> {
             self.app.delivery.wake();
         }
         self.tell_devices(&made.challenge);
-        Ok(made)
+        let code = message.filter(|_| handed && user.is_some()).and_then(|message| message.code);
+        Ok((made, code))
     }
 
     /// What a message counts against: the person, the address it goes to whoever asks for it, and, where each one costs

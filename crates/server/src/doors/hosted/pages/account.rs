@@ -8,6 +8,7 @@ use protocol::time::write_seconds;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::answer::grouped;
 use super::parts::Problem;
 use super::{Sheet, qr, templates};
 
@@ -449,12 +450,11 @@ impl AccountTotp {
             sealed: &'a str,
             length: u8,
         }
-        let letters: Vec<char> = self.secret.chars().collect();
         let values = Values {
             frame: &self.frame,
             way: &self.way,
             qr: qr::svg(&self.uri),
-            secret: letters.chunks(4).map(|four| four.iter().collect::<String>()).collect::<Vec<_>>().join(" "),
+            secret: grouped(&self.secret),
             sealed: &self.sealed,
             length: self.length,
         };

@@ -2,6 +2,7 @@
 //! password that another must take the place of.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::parts::{Person, Step};
 use super::{Sheet, qr, templates};
@@ -68,6 +69,78 @@ pub struct NewPassword<'a> {
     pub fewest: u8,
 }
 
+/// A factor that policy wants and the person has not yet: one is chosen to be enrolled.
+#[derive(Debug, Serialize)]
+pub struct Enrol<'a> {
+    /// The common part. [`Press::Skip`](super::Press) goes on without, where that may be.
+    pub step: Step<'a>,
+    /// Kinds, each by its word: `passkey`, `totp`, `email`, `sms`, `voice`.
+    pub kinds: &'a [&'static str],
+    /// Whether there is no going on without.
+    pub required: bool,
+}
+
+/// An address or number is typed to be enrolled.
+#[derive(Debug, Serialize)]
+pub struct EnrolAddress<'a> {
+    /// The common part.
+    pub step: Step<'a>,
+    /// The word of the kind.
+    pub kind: &'static str,
+    /// What was typed before, or stands in the directory.
+    pub address: &'a str,
+}
+
+/// An authenticator application reads its key.
+#[derive(Debug)]
+pub struct EnrolTotp<'a> {
+    /// The common part.
+    pub step: Step<'a>,
+    /// The key in the form that applications read.
+    pub uri: &'a str,
+    /// The key to type.
+    pub secret: &'a str,
+    /// Digits of a code.
+    pub length: u8,
+}
+
+/// A passkey is made.
+#[derive(Debug, Serialize)]
+pub struct EnrolPasskey<'a> {
+    /// The common part.
+    pub step: Step<'a>,
+    /// Options for `navigator.credentials.create`.
+    pub options: &'a Value,
+}
+
+impl EnrolTotp<'_> {
+    pub(super) fn sheet(&self) -> Sheet<'_> {
+        #[derive(Serialize)]
+        struct Values<'a> {
+            step: &'a Step<'a>,
+            qr: Option<String>,
+            secret: String,
+            length: u8,
+        }
+        let values =
+            Values { step: &self.step, qr: qr::svg(self.uri), secret: grouped(self.secret), length: self.length };
+        Sheet::of_step("enrol_totp", &values, &self.step)
+    }
+}
+
+impl EnrolPasskey<'_> {
+    pub(super) fn sheet(&self) -> Sheet<'_> {
+        let sheet = Sheet::of_step("enrol_passkey", self, &self.step);
+        Sheet { script: Some(templates::PASSKEY_NEW_JS), ..sheet }
+    }
+}
+
+/// In groups of four, so that it can be typed.
+pub(super) fn grouped(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(4).map(|four| four.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
 macro_rules! plain {
     ($($view:ident: $name:literal),*) => { $(impl $view<'_> {
         pub(super) fn sheet(&self) -> Sheet<'_> {
@@ -76,7 +149,7 @@ macro_rules! plain {
     })* };
 }
 
-plain! { Questions: "questions", BypassEntry: "bypass", NewPassword: "new_password" }
+plain! { Enrol: "enrol", EnrolAddress: "enrol_address", Questions: "questions", BypassEntry: "bypass", NewPassword: "new_password" }
 
 impl PushWait<'_> {
     pub(super) fn sheet(&self) -> Sheet<'_> {

@@ -24,12 +24,14 @@ pub use account::{
     AccountPasskey, AccountPassword, AccountPhone, AccountPlaces, AccountQuestions, AccountTotp, AccountWait,
     AccountWay, AccountWays, Allowed, Frame, Happened, Held, HeldPhone, Moment, Place, Said, Shared, Trusted,
 };
-pub use answer::{BypassEntry, NewPassword, PicturePage, PushWait, Question, Questions};
+pub use answer::{
+    BypassEntry, Enrol, EnrolAddress, EnrolPasskey, EnrolTotp, NewPassword, PicturePage, PushWait, Question, Questions,
+};
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
 pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
 pub use look::{Look, check_look};
-pub use parts::{ClientView, Detail, Form, Keep, Person, Press, Problem, Scope, Step, field};
+pub use parts::{ClientView, Detail, Form, Keep, Person, Press, Problem, ProviderLink, Scope, Step, field};
 pub use qr::svg as qr_svg;
 pub use sign_in::{
     Account, ChooseAccount, ChooseWay, CodeEntry, Consent, Identify, NothingEnrolled, PasskeyStep, Reauthenticate,
@@ -65,6 +67,14 @@ pub enum Page<'a> {
     Bypass(BypassEntry<'a>),
     /// A password in place of one that no longer does.
     NewPassword(NewPassword<'a>),
+    /// A factor that the person has not yet may or must be enrolled.
+    Enrol(Enrol<'a>),
+    /// An address or number to be enrolled.
+    EnrolAddress(EnrolAddress<'a>),
+    /// An authenticator application to be enrolled.
+    EnrolTotp(EnrolTotp<'a>),
+    /// A passkey to be enrolled.
+    EnrolPasskey(EnrolPasskey<'a>),
     /// Another factor is demanded and the person has none.
     NothingEnrolled(NothingEnrolled<'a>),
     /// What an application asks for.
@@ -154,6 +164,10 @@ impl Page<'_> {
             Self::Questions(page) => page.sheet(),
             Self::Bypass(page) => page.sheet(),
             Self::NewPassword(page) => page.sheet(),
+            Self::Enrol(page) => page.sheet(),
+            Self::EnrolAddress(page) => page.sheet(),
+            Self::EnrolTotp(page) => page.sheet(),
+            Self::EnrolPasskey(page) => page.sheet(),
             Self::NothingEnrolled(page) => page.sheet(),
             Self::Consent(page) => page.sheet(),
             Self::DeviceCode(page) => page.sheet(),

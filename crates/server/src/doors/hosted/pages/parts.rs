@@ -88,6 +88,8 @@ pub enum Press {
     Test,
     /// Remove it.
     Remove,
+    /// Go on without what is offered.
+    Skip,
 }
 
 impl Press {
@@ -112,6 +114,7 @@ impl Press {
             Self::Prefer => "prefer",
             Self::Test => "test",
             Self::Remove => "remove",
+            Self::Skip => "skip",
         }
     }
 
@@ -136,6 +139,7 @@ impl Press {
             Some("prefer") => Self::Prefer,
             Some("test") => Self::Test,
             Some("remove") => Self::Remove,
+            Some("skip") => Self::Skip,
             Some(_) => return None,
         })
     }
@@ -163,6 +167,19 @@ pub struct Step<'a> {
     pub cancel: bool,
     /// What the browser may keep of the sign-in, where that is offered.
     pub keep: Option<Keep>,
+    /// Other identity providers the person may sign in at instead.
+    pub providers: Vec<ProviderLink>,
+}
+
+/// Another identity provider, to be followed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderLink {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Where its link leads, on this server.
+    pub href: String,
 }
 
 /// A box to tick: what the browser is to keep of a sign-in.
@@ -276,6 +293,8 @@ pub enum Problem {
     PushExpired,
     /// The picture waited for too long.
     PictureExpired,
+    /// Nothing came of the sign-in at another identity provider.
+    ProviderRefused,
     /// The answers are not those that were given.
     WrongAnswers,
     /// The new password has too few characters.
@@ -308,7 +327,7 @@ pub enum Problem {
 
 impl Problem {
     /// Every kind once, for tests and documents.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::WrongCredentials,
         Self::Missing,
         Self::WrongCode,
@@ -321,6 +340,7 @@ impl Problem {
         Self::PushDenied,
         Self::PushExpired,
         Self::PictureExpired,
+        Self::ProviderRefused,
         Self::WrongAnswers,
         Self::PasswordTooShort,
         Self::PasswordTooLong,
@@ -352,6 +372,7 @@ impl Problem {
             Self::PushDenied => "push_denied",
             Self::PushExpired => "push_expired",
             Self::PictureExpired => "picture_expired",
+            Self::ProviderRefused => "provider_refused",
             Self::WrongAnswers => "wrong_answers",
             Self::PasswordTooShort => "password_too_short",
             Self::PasswordTooLong => "password_too_long",

@@ -33,7 +33,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 47] = sources![
+const SOURCES: [(&str, &str); 51] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -50,6 +50,10 @@ const SOURCES: [(&str, &str); 47] = sources![
     "questions.html",
     "bypass.html",
     "new_password.html",
+    "enrol.html",
+    "enrol_address.html",
+    "enrol_totp.html",
+    "enrol_passkey.html",
     "nothing_enrolled.html",
     "consent.html",
     "device_code.html",

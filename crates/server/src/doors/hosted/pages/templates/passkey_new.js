@@ -45,6 +45,7 @@
   };
   button.hidden = false;
   form.addEventListener("submit", (event) => {
+    if (event.submitter && event.submitter !== button) return;
     event.preventDefault();
     say(status.dataset.waiting);
     navigator.credentials.create({ publicKey: options }).then(send).catch((error) => {
