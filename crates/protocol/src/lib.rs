@@ -24,6 +24,7 @@ pub mod pairwise;
 pub mod pkce;
 pub mod records;
 pub mod redirect;
+pub mod relying;
 pub mod registration;
 pub mod request_object;
 pub mod rotation;

@@ -113,6 +113,13 @@ impl TenantView {
         self.clients.get(id)
     }
 
+    /// The policy of clients to which none is attached, where the tenant has one.
+    pub fn default_policy(&self) -> Option<&Arc<Policy>> {
+        let marked = |record: &Arc<PolicyRecord>| record.document["meta"]["tenantDefaultPolicy"] == true;
+        let (id, _) = self.policy_records.iter().find(|(_, record)| marked(record))?;
+        self.policies.get(id)
+    }
+
     /// A group by its identifier or, failing that, its name.
     pub fn group(&self, id_or_name: &str) -> Option<&Group> {
         self.groups.get(id_or_name).or_else(|| self.groups.values().find(|group| group.name == id_or_name))

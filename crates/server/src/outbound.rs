@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::config;
 use crate::keys_of::NoKeys;
+use crate::secret::Secret;
 use crate::world::World;
 
 /// The most bytes of an answer that are read.
@@ -30,6 +31,8 @@ const PAUSE: Seconds = 1;
 /// Seconds between two attempts because of a name that is not in the set: whoever makes names up must not make us fetch.
 const PAUSE_FOR_NAMES: Seconds = 5;
 const KEY_SETS: usize = 1024;
+/// Seconds a document that seldom changes is used without asking again.
+const KEPT: Seconds = 300;
 
 /// Why nothing was fetched. The cause is for the log: whoever made us fetch learns only that it failed.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,7 @@ pub struct Outbound {
     client: Client,
     allowed: Arc<[String]>,
     key_sets: Cache<String, Fetched>,
+    documents: Cache<String, (Arc<Value>, Seconds)>,
 }
 
 /// What was fetched.
@@ -117,7 +121,7 @@ impl Outbound {
             }
         }
         let client = builder.build().map_err(OutboundError::Client)?;
-        Ok(Self { client, allowed, key_sets: Cache::new(KEY_SETS) })
+        Ok(Self { client, allowed, key_sets: Cache::new(KEY_SETS), documents: Cache::new(KEY_SETS) })
     }
 
     /// Fetches a JSON document.
@@ -137,20 +141,13 @@ impl Outbound {
     pub async fn document(&self, url: &str, accept: &'static str) -> Result<Document, FetchError> {
         let url = self.admit(url)?;
         let request = self.client.get(url).header(reqwest::header::ACCEPT, accept);
-        let mut response = request.send().await.map_err(FetchError::NoAnswer)?;
+        let response = request.send().await.map_err(FetchError::NoAnswer)?;
         if !response.status().is_success() {
             return Err(FetchError::Status(response.status().as_u16()));
         }
         let media_type = response.headers().get(reqwest::header::CONTENT_TYPE);
         let media_type = media_type.map(|value| value.to_str().unwrap_or_default().to_owned());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(FetchError::NoAnswer)? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(FetchError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Document { media_type, body })
+        Ok(Document { media_type, body: read(response).await? })
     }
 
     /// Posts a form and answers the status. What comes back besides is not read.
@@ -164,6 +161,60 @@ impl Outbound {
             self.client.post(url).header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         let response = request.send().await.map_err(FetchError::NoAnswer)?;
         Ok(response.status().as_u16())
+    }
+
+    /// Posts a form whose answer is JSON, and answers the status with it; by name and secret where they are given (RFC 6749 §2.3.1).
+    ///
+    /// # Errors
+    /// The URL is not allowed, nobody answered, or not with JSON.
+    pub async fn exchange(
+        &self,
+        url: &str,
+        pairs: &[(&str, String)],
+        basic: Option<(&str, &Secret<String>)>,
+    ) -> Result<(u16, Value), FetchError> {
+        let url = self.admit(url)?;
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let mut request = self
+            .client
+            .post(url)
+            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(reqwest::header::ACCEPT, "application/json")
+            .body(body);
+        if let Some((id, secret)) = basic {
+            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            request = request.basic_auth(encoded(id), Some(encoded(secret.expose())));
+        }
+        let response = request.send().await.map_err(FetchError::NoAnswer)?;
+        let status = response.status().as_u16();
+        let body = read(response).await?;
+        let bounds = protocol::json::Bounds { bytes: LARGEST, ..protocol::json::USUAL };
+        Ok((status, protocol::json::parse(&body, bounds).map_err(|_| FetchError::NoJson)?))
+    }
+
+    /// A JSON document that seldom changes: kept for a while, and longer while its owner does not answer.
+    ///
+    /// # Errors
+    /// The URL is not allowed, or there was no usable answer and none before.
+    pub async fn kept_json(&self, world: &World, url: &str) -> Result<Arc<Value>, FetchError> {
+        let now = world.now();
+        let known = self.documents.get(url);
+        if let Some((document, had)) = &known
+            && (0..KEPT).contains(&(now - had))
+        {
+            return Ok(Arc::clone(document));
+        }
+        match self.json(url).await {
+            Ok(document) => {
+                let document = Arc::new(document);
+                self.documents.insert(url.to_owned(), (Arc::clone(&document), now));
+                Ok(document)
+            }
+            Err(error) => match known {
+                Some((document, had)) if now - had < STALE => Ok(document),
+                Some(_) | None => Err(error),
+            },
+        }
     }
 
     /// The URL, if it may be fetched: https, no user part, and no address written out that lies in a private network.
@@ -211,6 +262,18 @@ impl Outbound {
             }
         }
     }
+}
+
+/// The body of an answer, as far as it is read.
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(FetchError::NoAnswer)? {
+        if body.len() + chunk.len() > LARGEST {
+            return Err(FetchError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// A resolver that drops every address of a private network, unless the name is allowed.

@@ -42,6 +42,8 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/sso/v1/sdk/session/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
     (device::ORACLE_PAGE, "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),
+    ("/login/{handle}/with/{provider}", "a dialogue opens with its handle and the cookie of its browser"),
+    ("/federation/callback", "who comes back is known by what was kept of them, and by the cookie of their browser"),
     ("/phone", "a page that holds nothing until an invitation is put into it (docs/device-protocol.md)"),
     ("/phone/worker.js", "the script behind that page, the same for everybody"),
     ("/phone/manifest.webmanifest", "the name and colours of that page, which it shows anyway"),

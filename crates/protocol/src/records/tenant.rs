@@ -110,6 +110,8 @@ pub struct TenantSettings {
     pub stay_signed_in: TrustSettings,
     /// What new passwords must be, and how long one does.
     pub password: PasswordSettings,
+    /// Groups whose members sign-on rules call administrators, by id or name.
+    pub administrator_groups: Vec<String>,
     /// Other identity providers that people may sign in at, by id.
     pub identity_providers: BTreeMap<String, IdentityProvider>,
     /// Whether WebAuthn is offered at all.
@@ -167,6 +169,7 @@ impl Default for TenantSettings {
             trusted_device: TrustSettings { enabled: true, ..TrustSettings::default() },
             stay_signed_in: TrustSettings::default(),
             password: PasswordSettings::default(),
+            administrator_groups: vec!["ADMINISTRATORS".to_owned()],
             identity_providers: BTreeMap::new(),
             fido2_enabled: true,
             language: "en".to_owned(),

@@ -46,13 +46,13 @@ static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     })
 });
 
-/// The policy of a client; none where none is attached.
+/// The policy of a client: its own, or where none is attached the tenant's default, or else the built-in one.
 ///
 /// # Errors
 /// One is attached but does not exist: nothing may be let through for want of it.
 pub fn attached<'t>(tenant: &'t TenantView, client: &Client) -> Result<&'t Arc<Policy>, Fault> {
     match client.policy {
-        None => Ok(&DEFAULT),
+        None => Ok(tenant.default_policy().unwrap_or(&DEFAULT)),
         Some(id) => tenant.policies.get(&id).ok_or_else(|| Fault::stored("the policy of a client does not exist")),
     }
 }

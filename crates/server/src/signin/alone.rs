@@ -99,6 +99,7 @@ impl SignIns<'_> {
             | IssueRequest::Questions { enrolment }
             | IssueRequest::Push { enrolment, .. } => (kind_of(enrolment)?, Some(enrolment.user.clone())),
             IssueRequest::Qr { .. } => (FactorKind::Qr, None),
+            IssueRequest::Upstream { .. } => (FactorKind::Federated, None),
             IssueRequest::Transient { kind, user, .. } => (*kind, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, user.clone()),
         };

@@ -22,6 +22,7 @@ pub mod rescue;
 pub mod standing;
 pub mod stored;
 pub mod trust;
+pub mod upstream;
 pub mod terms;
 pub mod ways;
 

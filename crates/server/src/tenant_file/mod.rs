@@ -4,6 +4,7 @@
 //! between file and store ([`apply`]). Does not serve anything: what it stores is read back like any other change.
 //! Its reference for people is `docs/tenant-file.md`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use protocol::records::{
@@ -56,6 +57,8 @@ pub struct TenantPart {
     pub relying_parties: Vec<RelyingParty>,
     /// Signing keys to hold.
     pub keys: Vec<KeyPart>,
+    /// Secrets that identity providers know us by, by the provider's id.
+    pub provider_secrets: BTreeMap<String, Secret<String>>,
 }
 
 /// A person, without what only the store knows.

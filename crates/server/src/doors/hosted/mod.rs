@@ -14,6 +14,7 @@ mod act_factor;
 mod act_password;
 mod device;
 mod enrol;
+mod elsewhere;
 mod errand;
 pub mod pages;
 mod phone;
@@ -26,13 +27,16 @@ pub use phone::{PATHS as PHONE_PATHS, link as phone_link};
 pub use show::{cookies_needed, error, expired, fault, form_post, is_from_here, look};
 
 /// The addresses of a dialogue.
-pub const PATHS: [&str; 2] = ["/login/{handle}", "/login/{handle}/{page}"];
+pub const PATHS: [&str; 4] =
+    ["/login/{handle}", "/login/{handle}/{page}", "/login/{handle}/with/{provider}", crate::signin::upstream::CALLBACK];
 
 /// The routes of the door.
 pub fn routes() -> Router<App> {
     Router::new()
         .route(PATHS[0], get(show::due))
         .route(PATHS[1], get(show::page).post(act::act))
+        .route(PATHS[2], get(elsewhere::leave))
+        .route(PATHS[3], get(elsewhere::back))
         .merge(phone::routes())
         .merge(account::routes())
 }

@@ -2,7 +2,7 @@
 //! can be made of; how its code or ceremony comes about is the factor's.
 
 use engine::{Event, FactorKind, Who};
-use protocol::records::{Enrolment, GrantId, RelyingParty, UserId};
+use protocol::records::{ChallengeId, Enrolment, GrantId, RelyingParty, Seconds, UserId};
 use store::{Challenge, Change, CommitError};
 
 use super::{Failure, Flow, SignIns, kind_of};
@@ -10,6 +10,9 @@ use crate::delivery::{Channel, Outgoing};
 use crate::signin::factors::{self, push::Asked};
 use crate::secret::Secret;
 use crate::tokens;
+
+/// Seconds a person may take at another identity provider.
+const UPSTREAM_LIFE: Seconds = 600;
 
 /// A challenge to make.
 pub enum IssueRequest<'a> {
@@ -40,6 +43,11 @@ pub enum IssueRequest<'a> {
     Qr {
         /// The profile of the phones that may scan it; shown, not held against them.
         profile: &'a str,
+    },
+    /// A sign-in at another identity provider.
+    Upstream {
+        /// The provider's id.
+        provider: &'a str,
     },
     /// Approval on the phone.
     Push {
@@ -109,6 +117,7 @@ impl SignIns<'_> {
                 (kind_of(enrolment)?, Some(enrolment.id.0.clone()), Some(enrolment.user.clone()))
             }
             IssueRequest::Qr { .. } => (FactorKind::Qr, None, None),
+            IssueRequest::Upstream { .. } => (FactorKind::Federated, None, None),
             IssueRequest::Transient { kind, user, .. } => (*kind, None, user.clone()),
             IssueRequest::Passkey { user, .. } => (FactorKind::Passkey, None, user.clone()),
         };
@@ -211,6 +220,25 @@ impl SignIns<'_> {
                 let made = factors::qr::issue(&self.app.world, &self.app.master, sign_in, profile, now);
                 let secrets = serde_json::json!({ "lsi": made.lsi.expose(), "dsi": made.dsi.expose() });
                 return Ok((Made { challenge: made.challenge, options: Some(secrets) }, None));
+            }
+            IssueRequest::Upstream { provider } => {
+                let challenge = Challenge {
+                    id: ChallengeId(self.app.world.uuid()),
+                    sign_in: sign_in.cloned(),
+                    user: None,
+                    enrolment: None,
+                    kind: FactorKind::Federated.as_str().to_owned(),
+                    state: "pending".to_owned(),
+                    attempts: 0,
+                    max_attempts: 1,
+                    created: now,
+                    updated: now,
+                    expires: now + UPSTREAM_LIFE,
+                    shown: serde_json::json!({ "provider": provider }).to_string(),
+                    secret: Vec::new(),
+                    version: 1,
+                };
+                return Ok((Made { challenge, options: None }, None));
             }
             IssueRequest::Push { enrolment, asked } => {
                 let challenge = factors::push::issue(&self.app.world, &settings.push, sign_in, enrolment, &asked, now)

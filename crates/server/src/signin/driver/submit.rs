@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::signin::factors::questions::Answers;
 use crate::signin::factors::{self, Cause, Judgement};
 use crate::signin::notice::Notice;
+use crate::signin::upstream::Vouched;
 use crate::tokens;
 
 /// Seconds within which the tries of one place are counted together.
@@ -60,6 +61,11 @@ pub enum Submission<'a> {
     Push {
         /// The transaction.
         challenge: Challenge,
+    },
+    /// A sign-in at another identity provider that was believed.
+    Upstream {
+        /// Whom it vouched for.
+        vouched: Box<Vouched>,
     },
     /// A picture that a phone has scanned.
     Qr {
@@ -244,6 +250,16 @@ impl SignIns<'_> {
                     ..who(user)
                 }
             }
+            Submission::Upstream { vouched } => {
+                let (challenge, user) = (vouched.challenge(), vouched.user().clone());
+                LookedUp {
+                    kind: engine::FactorKind::Federated,
+                    counter: user.id.0.clone(),
+                    enrolment: None,
+                    challenge: Some(challenge.id.clone()),
+                    ..who(Some(user))
+                }
+            }
             Submission::Totp { enrolment, .. } => {
                 let user = match enrolment {
                     Some(enrolment) => self.app.store.user(tenant, &enrolment.user).await?,
@@ -312,6 +328,7 @@ impl SignIns<'_> {
                     factors::questions::judge(&self.app.hashing, &challenge, enrolment.as_ref(), &answers, now).await;
                 judged.map_err(Failure::Busy)?
             }
+            Submission::Upstream { vouched } => vouched.judge(now),
             Submission::Qr { challenge } => factors::qr::judge(&challenge, now),
             Submission::Push { challenge } => {
                 let enrolment = match &challenge.enrolment {

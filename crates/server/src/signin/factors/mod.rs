@@ -47,7 +47,7 @@ impl Judgement {
     }
 
     /// The same, with a change to be committed with it.
-    fn with(mut self, change: Change) -> Self {
+    pub(super) fn with(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
     }

@@ -7,12 +7,13 @@ use store::{DirectoryChange, TenantRows};
 use super::{ApplyError, Bench, Plan, differing};
 use crate::keys;
 use crate::policy_document::{Stamp, differs_in_effect, normalise};
+use crate::secret::Secret;
 use crate::tenant_file::{KeyPart, TenantPart};
 
 /// Who is said to have written a policy that comes from a file.
 const ACTOR: &str = "tenant-file";
 
-pub(super) fn tenant(plan: &mut Plan, part: &TenantPart, stored: &TenantRows) {
+pub(super) fn tenant(bench: &Bench<'_>, plan: &mut Plan, part: &TenantPart, stored: &TenantRows) {
     let wanted = Tenant {
         managed: Managed {
             sources: part.sources.iter().map(|source| source.id.clone()).collect(),
@@ -21,7 +22,7 @@ pub(super) fn tenant(plan: &mut Plan, part: &TenantPart, stored: &TenantRows) {
             policies: part.policies.iter().map(|policy| policy.id).collect(),
             relying_parties: part.relying_parties.iter().map(|party| party.id.clone()).collect(),
         },
-        ..part.tenant.clone()
+        ..sealed(bench, part, stored)
     };
     let before = &stored.tenant;
     if *before == wanted {
@@ -41,6 +42,24 @@ pub(super) fn tenant(plan: &mut Plan, part: &TenantPart, stored: &TenantRows) {
         format!("tenant changed ({others}{comma}settings: {settings})")
     };
     plan.step(what, DirectoryChange::PutTenant(Box::new(wanted)));
+}
+
+/// The tenant with the secrets of its identity providers sealed. What is sealed already stays as it is, so that nothing changes
+/// where nothing changed.
+fn sealed(bench: &Bench<'_>, part: &TenantPart, stored: &TenantRows) -> Tenant {
+    let mut tenant = part.tenant.clone();
+    for (id, secret) in &part.provider_secrets {
+        let Some(provider) = tenant.settings.identity_providers.get_mut(id) else { continue };
+        let purpose = crate::signin::upstream::purpose(&tenant.id, id);
+        let before = stored.tenant.settings.identity_providers.get(id).map(|before| before.sealed_secret.clone());
+        let same = |sealed: &Vec<u8>| {
+            let opened = bench.master.open(&purpose, sealed).map(Secret::new);
+            opened.is_some_and(|opened| opened == Secret::new(secret.expose().as_bytes().to_vec()))
+        };
+        let kept = before.filter(|sealed| same(sealed));
+        provider.sealed_secret = kept.unwrap_or_else(|| bench.master.seal(&purpose, secret.expose().as_bytes()));
+    }
+    tenant
 }
 
 fn without_lists(tenant: &Tenant) -> Tenant {

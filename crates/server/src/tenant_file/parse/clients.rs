@@ -51,8 +51,12 @@ pub(super) fn clients(tenant: &mut Section<'_>, names: &Names) -> Vec<(ClientPar
         let keys = keys(&mut section);
         let lists = checked_lists(&section);
         let policy = section.take("policy").and_then(|item| {
-            let number = item.number(1..=i64::MAX)?;
-            names.policies.find(&number.to_string(), report, &item.place)
+            // A policy is called by its number, or one of sign-on rules by its name.
+            let word = match item.json() {
+                serde_json::Value::String(name) => name,
+                _ => item.number(1..=i64::MAX)?.to_string(),
+            };
+            names.policies.find(&word, report, &item.place)
         });
         let entitled_users = references(&mut section, "entitled_users", &names.users);
         let entitled_groups = references(&mut section, "entitled_groups", &names.groups);

@@ -15,10 +15,12 @@ use crate::directory::split_url;
 
 mod clients;
 mod enrolments;
+mod identity_providers;
 mod keys;
 mod people;
 mod policies;
 mod provider;
+mod sign_on;
 mod words;
 
 /// Parses all files together: tenants of one must not collide with those of another.
@@ -147,7 +149,7 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     if let Some(item) = section.take("settings")
         && let Some(mut table) = item.section()
     {
-        settings = fields::fill(settings, &mut table, &[]);
+        settings = fields::fill(settings, &mut table, &["identity_providers"]);
         words::check_settings(&settings, &item);
         table.finish();
     }
@@ -165,7 +167,11 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     let users = people::users(&mut section, &mut names);
     let relying_parties = people::relying_parties(&mut section, &mut names);
     let enrolments = enrolments::enrolments(&mut section, &names, &users, &settings);
-    let policies = policies::policies(&mut section, &mut names);
+    let mut policies = policies::policies(&mut section, &mut names);
+    let (providers, provider_secrets) = identity_providers::identity_providers(&mut section, &names);
+    let known: Vec<String> = providers.keys().cloned().collect();
+    policies.extend(sign_on::sign_on_policies(&mut section, &mut names, &settings, &known));
+    settings.identity_providers = providers;
     let clients = clients::clients(&mut section, &names);
     let keys = keys::keys(&mut section, path);
     clients::check_algorithms(&clients, &keys, report);
@@ -180,7 +186,18 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
         settings,
         managed: protocol::records::Managed::default(),
     };
-    Some(TenantPart { tenant, sources, groups, users, enrolments, clients, policies, relying_parties, keys })
+    Some(TenantPart {
+        tenant,
+        sources,
+        groups,
+        users,
+        enrolments,
+        clients,
+        policies,
+        relying_parties,
+        keys,
+        provider_secrets,
+    })
 }
 
 fn urls(section: &mut Section<'_>, path: &Path, taken: &mut Taken) -> Vec<String> {
