@@ -62,6 +62,7 @@ fn entry(app: &App, call: &Call, user_code: &str, problem: Option<Problem>) -> R
             problem,
             cancel: false,
             keep: None,
+            providers: Vec::new(),
         },
         user_code,
         phone_link: Some(&link),
