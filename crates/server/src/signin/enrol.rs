@@ -1,7 +1,7 @@
 //! Enrolling factors, changing and removing them. Owns the limits and what an enrolment may become; who may ask is the
 //! door's to say, with [`may_add`] and [`may_change`] for people who act for themselves.
 
-use engine::FactorKind;
+use engine::{FactorKind, Strength};
 use protocol::records::{Enrolment, EnrolmentId, RelyingParty, User, UserId};
 use serde_json::Value;
 use store::{Challenge, Change, CommitError};
@@ -62,7 +62,9 @@ pub struct Edit<'a> {
 /// Whether a session in which these kinds were proved may add a factor for its person: the first one freely, a further one
 /// only after one of those enrolled was proved, or a bypass code. A stolen password must not enrol its way past the second factor.
 pub fn may_add(proved: &[FactorKind], enrolled: &[Enrolment]) -> bool {
-    let mut usable = enrolled.iter().filter(|one| one.enabled && one.validated).peekable();
+    // What others may find out protects nothing, and nobody is asked for it here.
+    let strong = |one: &Enrolment| FactorKind::parse(&one.kind).is_none_or(|kind| kind.strength() > Strength::Weak);
+    let mut usable = enrolled.iter().filter(|one| one.enabled && one.validated && strong(one)).peekable();
     // A code that was handed out for when the others are not at hand stands in for them.
     usable.peek().is_none()
         || proved.contains(&FactorKind::BypassCode)
@@ -351,6 +353,7 @@ mod tests {
         let mail = enrolled(FactorKind::EmailOtp, true);
         assert!(may_add(&[FactorKind::Password], &[]));
         assert!(may_add(&[FactorKind::Password], &[enrolled(FactorKind::EmailOtp, false)]));
+        assert!(may_add(&[FactorKind::Password], &[enrolled(FactorKind::Questions, true)]));
         assert!(!may_add(&[FactorKind::Password], std::slice::from_ref(&mail)));
         assert!(!may_add(&[], std::slice::from_ref(&mail)));
         assert!(may_add(&[FactorKind::Password, FactorKind::EmailOtp], &[mail]));

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use engine::FactorKind;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::form::Form;
 use protocol::records::Seconds;
 use subtle::ConstantTimeEq as _;
@@ -231,9 +232,10 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// What is named in an address.
+/// What is named in an address: everything but the unreserved characters of RFC 3986 §2.3 is encoded.
 fn encoded(id: &str) -> String {
-    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(id, RESERVED).to_string()
 }
 
 /// On to a page that says what was done.
