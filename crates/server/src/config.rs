@@ -57,6 +57,8 @@ pub struct Server {
     pub threads: usize,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
+    /// Requests under way at once; more are told to come back in a moment.
+    pub max_requests: usize,
     /// Bounds on one request.
     pub limits: Limits,
     /// How long things may take.
@@ -199,6 +201,7 @@ impl Config {
                 listen,
                 threads: cores(),
                 max_connections: 1024,
+                max_requests: 1024,
                 limits: Limits::default(),
                 timeouts: Timeouts { shutdown: Duration::from_secs(2), ..Timeouts::default() },
                 trusted_proxies: TrustedProxies::default(),
@@ -262,6 +265,7 @@ fn build(reader: &mut Reader<'_>) -> Option<Config> {
         listen: reader.parsed("server.listen", ADDRESS).unwrap_or(DEFAULT_LISTEN),
         threads: reader.number("server.threads", 1, 256).unwrap_or_else(cores),
         max_connections: reader.number("server.max_connections", 1, 1_000_000).unwrap_or(10_000),
+        max_requests: reader.number("server.max_requests", 1, 1_000_000).unwrap_or(2048),
         limits: Limits {
             body: reader.number("server.limits.body", 1024, crate::call::LARGEST_BODY as i64).unwrap_or(limits.body),
             header_bytes: reader.number("server.limits.header_bytes", 8192, 1 << 20).unwrap_or(limits.header_bytes),

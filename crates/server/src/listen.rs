@@ -23,7 +23,7 @@ mod request;
 mod tls;
 
 use request::Front;
-pub use request::{RequestId, current_request};
+pub use request::{RequestId, current_request, step_aside};
 pub use tls::{Certificates, TlsError};
 
 /// Who is calling: an extension of every request.

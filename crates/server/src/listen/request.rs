@@ -1,6 +1,7 @@
 //! One request between the socket and the router: its name, its bounds, its log line, and what is answered when a
 //! handler panics or takes too long.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service as _;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -34,6 +36,14 @@ const LONGEST_LOGGED_PATH: usize = 200;
 
 tokio::task_local! {
     static CURRENT: RequestId;
+    static PLACE: RefCell<Option<OwnedSemaphorePermit>>;
+}
+
+/// From here on the request of this task only waits for something to happen: its place among those under way is given to
+/// another. Who waits bounds how many do.
+pub fn step_aside() {
+    // Outside a request of the listener there is no place to give.
+    let _ = PLACE.try_with(|place| place.borrow_mut().take());
 }
 
 /// The name of a request: sixteen hexadecimal digits of ours, never taken from the caller.
@@ -75,6 +85,8 @@ pub(super) struct Front {
     limit: Duration,
     metrics: Option<Arc<Metrics>>,
     tls: bool,
+    /// Places for requests under way.
+    places: Arc<Semaphore>,
     /// Requests so far.
     count: AtomicU64,
     /// Keys that hide the count in the names.
@@ -92,6 +104,7 @@ impl Front {
             limit: server.timeouts.request,
             metrics,
             tls,
+            places: Arc::new(Semaphore::new(server.max_requests)),
             count: AtomicU64::new(0),
             veil: veil.map(u64::from_ne_bytes),
         }
@@ -131,11 +144,17 @@ pub(super) async fn answer(
         _ => Span::none(),
     };
 
-    let mut response = if request.body().size_hint().lower() > front.body as u64 {
-        refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
-    } else {
-        let call = front.router.clone().call(request.map(|body| Limited::new(body, front.body)));
-        CURRENT.scope(id, guarded(call, front.limit, id)).instrument(span.clone()).await
+    let mut response = match Arc::clone(&front.places).try_acquire_owned() {
+        _ if request.body().size_hint().lower() > front.body as u64 => {
+            refusal(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the request body is too large")
+        }
+        // Beyond what can be done in time a quick no is worth more than a late answer, and costs no memory.
+        Err(_) => later("there are too many requests at once, try again shortly"),
+        Ok(place) => {
+            let call = front.router.clone().call(request.map(|body| Limited::new(body, front.body)));
+            let call = CURRENT.scope(id, guarded(call, front.limit, id));
+            PLACE.scope(RefCell::new(Some(place)), call).instrument(span.clone()).await
+        }
     };
     let name = HeaderValue::from_bytes(&id.0).expect("hexadecimal digits are a header value");
     response.headers_mut().insert(X_REQUEST_ID, name);
@@ -204,9 +223,16 @@ async fn guarded(
         }
         Err(_) => {
             tracing::warn!(request = %id, "a request took too long");
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "the request took too long")
+            later("the request took too long")
         }
     }
+}
+
+/// Not now.
+fn later(description: &str) -> Response<Body> {
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", description);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// An answer of the listener itself: it belongs to no door, so it speaks the plainest form.

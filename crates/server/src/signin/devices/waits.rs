@@ -56,6 +56,8 @@ impl Waits {
         let bell = Arc::clone(bell);
         bells.waiting += 1;
         drop(bells);
+        // Bounded here, not among the requests that work.
+        crate::listen::step_aside();
         Some(Wait { waits: self.clone(), key, bell })
     }
 
