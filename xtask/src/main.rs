@@ -37,6 +37,8 @@ enum Task {
     Bench(bench::Options),
     /// Kills servers, loses answers and breaks the database under load, and checks that nothing acknowledged is lost.
     Ledger(ledger::Options),
+    /// Counts what each operation asks of PostgreSQL: statements that read and write, rows, bytes of its log.
+    Costs,
 }
 
 /// What every task ends in: nothing, or one line saying what went wrong.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Task::Judge => test::judge(),
         Task::Bench(options) => bench::run(&options),
         Task::Ledger(options) => ledger::run(&options),
+        Task::Costs => ledger::costs::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

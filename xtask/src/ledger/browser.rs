@@ -65,6 +65,12 @@ fn authorize(client: &str, scope: &str, quiet: bool) -> String {
     format!("/oauth2/authorize?{}", write_pairs(&pairs))
 }
 
+fn redeeming(client: &str, code: &str) -> Request {
+    let pairs =
+        [("grant_type", "authorization_code"), ("redirect_uri", CALLBACK), ("code", code), ("code_verifier", VERIFIER)];
+    Hand::form_of(client, TOKEN, &pairs)
+}
+
 fn landed(said: &Said) -> Option<Landed> {
     let query = said.location().strip_prefix(CALLBACK)?.strip_prefix('?')?;
     let find =
@@ -86,6 +92,12 @@ fn fields(html: &str) -> Vec<(String, String)> {
 }
 
 impl Hand {
+    /// A code, in a browser that is signed in after the first of them, and the request that redeems it.
+    pub async fn code_to_redeem(&mut self) -> Result<Request, Trouble> {
+        let code = self.code_of("web", "openid").await?;
+        Ok(redeeming("web", &code))
+    }
+
     /// One request of the browser, sent once: a page that was lost is asked for again by beginning anew.
     async fn browse(&mut self, request: Request) -> Result<Said, Trouble> {
         let said = self.ask(&request).await?;
@@ -163,13 +175,7 @@ impl Hand {
     }
 
     async fn redeem_code(&mut self, client: &'static str, code: &str) -> Result<Option<Line>, Trouble> {
-        let pairs = [
-            ("grant_type", "authorization_code"),
-            ("redirect_uri", CALLBACK),
-            ("code", code),
-            ("code_verifier", VERIFIER),
-        ];
-        let request = Self::form_of(client, TOKEN, &pairs);
+        let request = redeeming(client, code);
         let mut line: Option<Line> = None;
         let (one, other) = (self.node(), self.node());
         let answers = if self.chance.one_in(6) {

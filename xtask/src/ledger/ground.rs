@@ -43,7 +43,7 @@ pub struct Node {
 
 impl Ground {
     /// Sets everything up and starts the nodes.
-    pub fn lay(binary: PathBuf, database: Database, nodes: usize, people: usize) -> Outcome<Self> {
+    pub fn lay(binary: PathBuf, database: Database, settings: &[&str], nodes: usize, people: usize) -> Outcome<Self> {
         let target = machine::workspace().join("target");
         let home = tempfile::Builder::new()
             .prefix("countersign-ledger-")
@@ -52,8 +52,7 @@ impl Ground {
         let (postgres, url) = match database {
             Database::Sqlite => (None, "sqlite:data.sqlite3".to_owned()),
             Database::Postgres => {
-                // Soon enough for a run that a client which vanished inside a transaction frees its rows.
-                let postgres = Postgres::start_with(&["idle_in_transaction_session_timeout=60000"])?;
+                let postgres = Postgres::start_with(settings)?;
                 let url = format!("{}?sslmode=disable", postgres.url());
                 (Some(postgres), url)
             }

@@ -5,6 +5,7 @@
 
 mod browser;
 mod chance;
+pub mod costs;
 mod faults;
 mod ground;
 mod hand;
@@ -68,14 +69,16 @@ pub fn short() -> Outcome {
     run(&Options { minutes: 0.3, seed: None, nodes: 2, database: None })
 }
 
+/// The server: another build where `COUNTERSIGN_BINARY` names one.
+fn server() -> Outcome<std::path::PathBuf> {
+    std::env::var_os("COUNTERSIGN_BINARY").map_or_else(machine::server, |path| Ok(path.into()))
+}
+
 /// One run on one database.
 fn one(database: Database, nodes: usize, seed: u64, time: Duration) -> Outcome {
     println!("   {database:?}, seed {seed}, {:.0} s", time.as_secs_f64());
-    let binary = match std::env::var_os("COUNTERSIGN_BINARY") {
-        Some(path) => path.into(),
-        None => machine::server()?,
-    };
-    let mut ground = Ground::lay(binary, database, nodes, HANDS)?;
+    let binary = server()?;
+    let mut ground = Ground::lay(binary, database, &[], nodes, HANDS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

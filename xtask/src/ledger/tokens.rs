@@ -56,28 +56,33 @@ fn refused(said: &Said) -> bool {
     matches!((said.status, said.json()["error"].as_str()), (400, Some("invalid_grant")) | (401, Some("invalid_client")))
 }
 
-fn begin() -> Request {
+/// Begins a sign-in.
+pub fn begin() -> Request {
     let context = context();
     Hand::form_of("app", TOKEN, &[("grant_type", "policyauth"), ("scope", "openid"), ("context", &context)])
 }
 
-fn password(challenge: &str, username: &str, password: &str) -> Request {
+/// Proves a password in a sign-in.
+pub fn password(challenge: &str, username: &str, password: &str) -> Request {
     let path = format!("/v1.0/authnmethods/password/{SOURCE}?returnJwt=true");
     Request::json("POST", &path, challenge, &json!({ "username": username, "password": password }))
 }
 
-fn present(assertion: &str) -> Request {
+/// Presents the assertion of a proof.
+pub fn present(assertion: &str) -> Request {
     let context = context();
     let pairs =
         [("grant_type", JWT_BEARER), ("scope", "openid"), ("context", context.as_str()), ("assertion", assertion)];
     Hand::form_of("app", TOKEN, &pairs)
 }
 
-fn refresh(client: &str, token: &str) -> Request {
+/// Refreshes.
+pub fn refresh(client: &str, token: &str) -> Request {
     Hand::form_of(client, TOKEN, &[("grant_type", "refresh_token"), ("refresh_token", token)])
 }
 
-fn revoke(client: &str, token: &str) -> Request {
+/// Revokes.
+pub fn revoke(client: &str, token: &str) -> Request {
     Hand::form_of(client, "/oauth2/revoke", &[("token", token)])
 }
 

@@ -409,13 +409,13 @@ async fn delivery(stage: Rc<Stage>) -> Scene {
     let before = delivered(&stage, cast);
     node.start_code(&second.token).await;
     let actors = (0..2)
-        .map(|_| {
+        .map(|number| {
             let stage = stage.clone();
             Box::pin(async move {
                 let work = |node: TestServer| async move {
                     countersign::jobs::worker(&node.app).pass().await.unwrap();
                 };
-                stage.call(cast, work).await;
+                stage.call_at(number, cast, work).await;
             }) as Actor<'static>
         })
         .collect();

@@ -22,7 +22,7 @@ pub type Actor<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// How long what is outside the schedule (a commit, a hash) may take to answer. A task that is not woken by then waits for
 /// another task.
-const OUTSIDE: Duration = Duration::from_secs(1);
+const OUTSIDE: Duration = Duration::from_millis(250);
 /// How long nobody may be able to go on.
 const STUCK: Duration = Duration::from_secs(20);
 

@@ -19,13 +19,13 @@ use crate::support::hosted::CALLBACK;
 use crate::support::{ACME, Cast, Person, START, Setup, TestKey, TestServer, client, user};
 
 /// Schedules of an ordinary run.
-const SCHEDULES: u64 = 150;
+const SCHEDULES: u64 = 100;
 /// People with a password alone, and as many who need a code as well.
 const PEOPLE: usize = 24;
 /// How far the clocks of the nodes differ at most, and how far a schedule moves them, seconds.
 const SKEW: Seconds = 3;
-/// Between two schedules everything that rests or is counted is over.
-const BETWEEN: Seconds = 2 * 3600;
+/// Between two schedules everything that rests or is counted is over; wrong answers are remembered for a day.
+const BETWEEN: Seconds = 2 * 86_400;
 
 /// The people, as the sections of a tenant file.
 fn sections(key: &TestKey) -> String {
@@ -132,7 +132,16 @@ impl Stage {
 
     /// Sends a request to some node: the answer, where it is heard.
     pub async fn call<F: Future>(&self, cast: Cast, request: impl FnOnce(TestServer) -> F) -> Option<F::Output> {
-        let number = self.chance.below(2);
+        self.call_at(self.chance.below(2), cast, request).await
+    }
+
+    /// Sends it to this node.
+    pub async fn call_at<F: Future>(
+        &self,
+        number: usize,
+        cast: Cast,
+        request: impl FnOnce(TestServer) -> F,
+    ) -> Option<F::Output> {
         let life = self.lives[number].get();
         let fate = Fate::draw(&self.chance);
         sent(fate, || self.lives[number].get() != life, request(self.node(number, cast))).await
@@ -247,8 +256,8 @@ impl Drop for Told {
     }
 }
 
-/// Schedules share a stage ten by ten: it takes longer to build than to play on.
-const ON_A_STAGE: u64 = 10;
+/// So many schedules share a stage: it takes longer to build than to play on.
+const ON_A_STAGE: u64 = 25;
 
 fn play_from(seed: u64, runtime: &Runtime) -> Vec<Vec<usize>> {
     let _told = Told(seed);
