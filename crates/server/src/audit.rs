@@ -161,6 +161,7 @@ fn event(name: &str, change: &Change) -> Option<Event> {
         | Change::CancelChallenges { .. }
         | Change::CancelChallenge { .. }
         | Change::Meter { .. }
+        | Change::Pace { .. }
         | Change::Spend { .. }
         | Change::AddToken(..)
         | Change::UpdateGrant(_)

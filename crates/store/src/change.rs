@@ -169,6 +169,20 @@ pub enum Change {
         /// Now.
         at: Seconds,
     },
+    /// One more unit within a window that begins with its first unit. Refused when `limit` is reached. A window that was used up
+    /// is followed by one twice as long, up to `longest`; after as long a time without any the first length is back.
+    Pace {
+        /// What is paced: `tries:<place>`, …
+        key: String,
+        /// Units allowed in a window.
+        limit: i64,
+        /// Length of the first window, seconds.
+        window: Seconds,
+        /// Length of the longest, seconds.
+        longest: Seconds,
+        /// Now.
+        at: Seconds,
+    },
     /// Something single-use is spent for good (a `jti`, a receipt, a TOTP step). Refused if it was spent before.
     Spend {
         /// What: `jti:<issuer>:<jti>`, `totp:<enrolment>:<step>`, …

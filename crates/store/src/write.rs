@@ -64,6 +64,20 @@ const METER: &str = "INSERT INTO meters (name, tenant, started, units, expires) 
      expires = CASE WHEN meters.started < excluded.started THEN excluded.expires ELSE meters.expires END, \
      started = CASE WHEN meters.started < excluded.started THEN excluded.started ELSE meters.started END \
      WHERE meters.started < excluded.started OR meters.units < CAST($5 AS BIGINT)";
+// A row is kept for twice its window, so that what follows knows how long it was: half of its life is the window.
+const PACE: &str = "INSERT INTO meters (name, tenant, started, units, expires) \
+     SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) + 2 * CAST($4 AS BIGINT) \
+     WHERE CAST($5 AS BIGINT) > 0 \
+     ON CONFLICT (name, tenant) DO UPDATE SET \
+     units = CASE WHEN meters.started + meters.expires <= 2 * CAST($3 AS BIGINT) THEN 1 ELSE meters.units + 1 END, \
+     expires = CASE \
+       WHEN meters.started + meters.expires > 2 * CAST($3 AS BIGINT) THEN meters.expires \
+       WHEN meters.units < CAST($5 AS BIGINT) OR meters.expires <= CAST($3 AS BIGINT) THEN excluded.expires \
+       WHEN meters.expires - meters.started > CAST($6 AS BIGINT) THEN CAST($3 AS BIGINT) + 2 * CAST($6 AS BIGINT) \
+       ELSE CAST($3 AS BIGINT) + 2 * (meters.expires - meters.started) END, \
+     started = CASE WHEN meters.started + meters.expires <= 2 * CAST($3 AS BIGINT) THEN excluded.started \
+       ELSE meters.started END \
+     WHERE meters.started + meters.expires <= 2 * CAST($3 AS BIGINT) OR meters.units < CAST($5 AS BIGINT)";
 const SPEND: &str = "INSERT INTO spent (name, tenant, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 /// Also sent in several rows at once by the PostgreSQL side.
 pub(crate) const ADD_TOKEN: &str = "INSERT INTO tokens (digest, tenant, client, grant_id, subject, issued, expires, detail) \
@@ -226,6 +240,11 @@ fn compile_one(
             let started = at.saturating_sub(at.rem_euclid(window));
             let expires = started.saturating_add(window);
             Op::must(index, METER, vec![name(key).into(), t(), started.into(), expires.into(), limit.into()])
+        }
+        Change::Pace { key, limit, window, longest, at } => {
+            let window = window.max(1);
+            let longest = longest.max(window);
+            Op::must(index, PACE, vec![name(key).into(), t(), at.into(), window.into(), limit.into(), longest.into()])
         }
         Change::Spend { key, expires } => Op::must(index, SPEND, vec![name(key).into(), t(), expires.into()]),
         Change::AddToken(digest, token) => add_token(index, tenant, digest, token)?,

@@ -384,6 +384,16 @@ async fn attack_35_one_place_may_try_only_so_often_whoever_it_tries() {
     server.world.advance(600);
     let token = from("192.168.1.50").await;
     server.password(&token, "scott", "hunter22").await.expect(200);
+    // A place that goes on waits twice as long the next time, and a quiet one is forgiven.
+    for nth in 0..5 {
+        let token = from("192.168.1.50").await;
+        server.password(&token, &format!("anybody-{nth}"), "winter-2026").await.factor_error(400, "CSIBH0044E");
+    }
+    server.world.advance(600);
+    let token = from("192.168.1.50").await;
+    server.password(&token, "scott", "hunter22").await.factor_error(400, "CSIBH0044E");
+    server.world.advance(600);
+    server.password(&from("192.168.1.50").await, "scott", "hunter22").await.expect(200);
 }
 
 /// Attack case 38: text messages, by person, by number and in all.

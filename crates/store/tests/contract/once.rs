@@ -267,3 +267,34 @@ fn people_and_enrolments_change_under_their_conditions() {
         refused(store.commit(&tenant(), "test", vec![Change::RemoveEnrolment("E1".into())]).await);
     });
 }
+
+#[test]
+fn a_pace_slows_who_comes_back_at_once_and_forgives_who_stays_away() {
+    on_both(|store| async move {
+        let unit = |at| vec![Change::Pace { key: "tries:place".into(), limit: 3, window: 100, longest: 350, at }];
+        let taken = async |at| store.commit(&tenant(), "test", unit(at)).await.is_ok();
+        let mut at = NOW;
+        // Each window that was used up is followed by one twice as long, up to the longest.
+        for length in [100, 200, 350, 350] {
+            for _ in 0..3 {
+                assert!(taken(at).await, "{length}");
+            }
+            assert!(!taken(at).await && !taken(at + length - 1).await, "{length}");
+            at += length;
+        }
+        // One that was not used up is followed by the first length; so is a time without any.
+        assert!(taken(at).await);
+        at += 350;
+        for _ in 0..3 {
+            assert!(taken(at).await);
+        }
+        assert!(!taken(at + 99).await);
+        at += 200;
+        for _ in 0..3 {
+            assert!(taken(at).await);
+        }
+        assert!(!taken(at + 99).await && taken(at + 100).await);
+        let none = vec![Change::Pace { key: "new".into(), limit: 0, window: 100, longest: 350, at: NOW }];
+        refused(store.commit(&tenant(), "test", none).await);
+    });
+}

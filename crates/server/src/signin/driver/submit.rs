@@ -16,6 +16,8 @@ use crate::tokens;
 
 /// Seconds within which the tries of one place are counted together.
 const PLACE_WINDOW: i64 = 600;
+/// A place that uses its tries up again and again waits longer each time, this long at most.
+const PLACE_LONGEST: i64 = 4 * 3600;
 
 /// An answer, with its evidence.
 #[expect(clippy::large_enum_variant, reason = "it lives on the stack of one request and is taken apart at once")]
@@ -122,7 +124,7 @@ impl SignIns<'_> {
         if let Some(place) = flow.stored.place.as_ref().filter(|_| limit > 0) {
             // Many accounts tried from one place, each below its own limit, are stopped here.
             let (key, at) = (format!("tries:{place}"), self.app.world.now());
-            changes.push(Change::Meter { key, limit, window: PLACE_WINDOW, at });
+            changes.push(Change::Pace { key, limit, window: PLACE_WINDOW, longest: PLACE_LONGEST, at });
         }
         for effect in step.effects {
             match effect {
