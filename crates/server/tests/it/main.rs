@@ -1,8 +1,10 @@
 //! The server as its clients meet it: requests in, answers out, in process, on real databases.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
+mod attacks_factors;
 mod attacks_flow;
 mod attacks_guessing;
+mod attacks_pages;
 mod attacks_tokens;
 mod authorize;
 mod clients;

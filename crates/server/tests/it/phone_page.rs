@@ -1,14 +1,20 @@
 //! The web phone as it is served: one page and what stands behind it, the same for every stranger, and letting nothing else run.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Setup, TestServer};
 
-const LOOK: &str = "[tenant.settings]\nlook = { title = \"Blue <Heron>\", accent = \"#124e78\", logo_uri = \"https://cdn.example.test/l.svg\" }";
+/// A title, colour and logo of a tenant's own, in place of those of the demonstration.
+fn dressed() -> Setup {
+    let logo = "logo_uri = \"https://cdn.example.test/l.svg\"\ntitle = \"Blue <Heron>\"";
+    Setup::new()
+        .replace("[tenant.settings.look]\nlogo_uri", &format!("[tenant.settings.look]\n{logo}\n# logo_uri"))
+        .replace("accent = \"#2b4acb\"", "accent = \"#124e78\"")
+}
 
 #[tokio::test]
 async fn the_page_runs_its_own_script_alone_and_is_new_for_everybody() {
-    let server = Setup::new().replace("[tenant.settings]", LOOK).start().await;
+    let server = dressed().start().await;
     let mut policies = std::collections::BTreeSet::new();
     for (language, words) in [("en-GB", "Nothing to approve"), ("de-AT,en;q=0.5", "Nichts zu bestätigen")] {
         let page = server.ask("GET", "/phone").header("accept-language", language).send().await;
@@ -34,7 +40,10 @@ async fn the_page_runs_its_own_script_alone_and_is_new_for_everybody() {
         // Every script and style of the page has it, and nothing stands in an attribute.
         for element in ["<script", "<style"] {
             let all = page.text().matches(element).count();
-            assert!(all > 0 && page.text().matches(&format!("{element} nonce=\"{nonce}\"")).count() == all, "{element}");
+            assert!(
+                all > 0 && page.text().matches(&format!("{element} nonce=\"{nonce}\"")).count() == all,
+                "{element}"
+            );
         }
         assert!(!page.text().contains(" style=\"") && !page.text().contains(" onclick"));
         assert!(policies.insert(policy), "a nonce was used twice");
@@ -43,13 +52,13 @@ async fn the_page_runs_its_own_script_alone_and_is_new_for_everybody() {
 
 #[tokio::test]
 async fn what_stands_behind_the_page_is_typed_and_reaches_no_further() {
-    let server = Setup::new().replace("[tenant.settings]", LOOK).start().await;
+    let server = dressed().start().await;
     let worker = server.ask("GET", "/phone/worker.js").send().await;
     assert_eq!(worker.header("content-type"), "text/javascript; charset=utf-8");
     assert_eq!(worker.header("service-worker-allowed"), "/phone");
     let manifest = server.ask("GET", "/phone/manifest.webmanifest").header("accept-language", "de").send().await;
     assert_eq!(manifest.header("content-type"), "application/manifest+json");
-    let manifest = manifest.json();
+    let manifest: Value = serde_json::from_str(manifest.text()).unwrap();
     assert_eq!((&manifest["name"], &manifest["lang"]), (&json!("Blue <Heron>"), &json!("de")));
     assert_eq!((&manifest["start_url"], &manifest["scope"]), (&json!("/phone"), &json!("/phone")));
     assert_eq!(manifest["theme_color"], "#124e78");

@@ -19,7 +19,7 @@ pub const PATHS: [&str; 4] = ["/phone", "/phone/worker.js", "/phone/manifest.web
 pub fn routes() -> Router<App> {
     Router::new()
         .route(PATHS[0], get(page))
-        .route(PATHS[1], get(async || phone::worker()))
+        .route(PATHS[1], get(async |_: Call| phone::worker()))
         .route(PATHS[2], get(manifest))
         .route(PATHS[3], get(icon))
 }
