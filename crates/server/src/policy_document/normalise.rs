@@ -72,7 +72,7 @@ fn list(value: &Value, member: &str) -> Value {
 
 fn rule(given: &Value, id: &str) -> Value {
     let result = given.get("result").unwrap_or(&Value::Null);
-    json!({
+    let mut rule = json!({
         "id": id,
         "name": text(given, "name"),
         "description": text(given, "description"),
@@ -84,7 +84,14 @@ fn rule(given: &Value, id: &str) -> Value {
             "serverSideActions": list(result, "serverSideActions"),
             "authnMethods": list(result, "authnMethods"),
         },
-    })
+    });
+    // Words of ours, which say something only where they are said.
+    for word in ["enrolment", "reauthenticate"] {
+        if let Some(said) = result.get(word).filter(|said| !said.is_null()) {
+            rule["result"][word] = said.clone();
+        }
+    }
+    rule
 }
 
 fn meta(given: Option<&Value>, existing: Option<&Value>, stamp: Stamp<'_>) -> Value {

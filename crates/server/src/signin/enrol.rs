@@ -95,7 +95,12 @@ impl SignIns<'_> {
         if self.tenant.offered.contains(&kind) { Ok(()) } else { Err(Unusable::SwitchedOff.into()) }
     }
 
-    pub(super) async fn room(self, user: &UserId, kind: FactorKind, most: usize) -> Result<Vec<Enrolment>, NotEnrolled> {
+    pub(super) async fn room(
+        self,
+        user: &UserId,
+        kind: FactorKind,
+        most: usize,
+    ) -> Result<Vec<Enrolment>, NotEnrolled> {
         let mut all = self.enrolments_of(user).await?;
         all.retain(|one| one.kind == kind.as_str());
         if all.len() < most { Ok(all) } else { Err(NotEnrolled::Limit) }

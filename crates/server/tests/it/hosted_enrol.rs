@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::hosted_account::base32;
-use crate::hosted_ways::text_of;
+use crate::hosted_ways::{text_of, way};
 use crate::support::browser::Browser;
 use crate::support::hosted::{CALLBACK, code_request, setup};
 use crate::support::visitor::{Page, Visitor};
@@ -103,12 +103,18 @@ async fn a_passkey_is_enrolled_or_declined_where_it_is_only_offered() {
 #[tokio::test]
 async fn attack_a_password_enrols_nothing_beside_the_factors_somebody_has() {
     let server = with("required", r#"["smsotp"]"#).start().await;
-    // Scott has mail and an application: neither was asked for, so neither was proved.
+    // Scott has mail and an application: one of them comes first.
     let (mut visitor, page) = at_club(&server, ("scott", "hunter22")).await;
-    assert!(shows(&page, "nothing-enrolled"), "{}", page.text());
+    assert!(shows(&page, "choose-way"), "{}", page.text());
     let action = page.form().action.replace("/factor", "/enrol");
-    let action = if action.ends_with("/enrol") { action } else { format!("{}/enrol", page.path) };
     let page = visitor.post(&action, &[("way", "sms"), ("address", "+4917112345")]).await;
     assert!(!page.has("code"), "{}", page.text());
     assert!(server.mail("+4917112345").await.is_empty());
+    let page = visitor.submit(&page, &[("way", &way(&page, "email-otp"))]).await;
+    let page = visitor.submit(&page, &[("code", &server.code(ACME.address).await)]).await;
+    assert!(shows(&page, "enrol") && page.has("add-sms"), "{}", page.text());
+    let page = visitor.submit(&page, &[("way", "sms")]).await;
+    let page = visitor.submit(&page, &[("address", "+49 171 12345")]).await;
+    let back = visitor.submit(&page, &[("code", &server.code("+4917112345").await)]).await;
+    assert_eq!(amr(&server, &back).await, json!(["emailotp", "password", "smsotp"]));
 }
