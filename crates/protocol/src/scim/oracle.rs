@@ -488,6 +488,23 @@ pub fn keep_phones_apart(before: &Document, after: &mut Document) {
     }
 }
 
+/// Takes the values of an attribute for those before where they say nothing new: what is only shown comes back without it.
+pub fn keep_same(before: &Document, after: &mut Document, member: &str) {
+    let said = |document: &Document| -> Option<BTreeSet<String>> {
+        let all = document.get(member)?.as_array()?.iter().cloned();
+        let text = |mut value: Value| {
+            plain(&mut value);
+            let sorted: std::collections::BTreeMap<String, Value> =
+                value.as_object().into_iter().flatten().map(|(name, one)| (name.clone(), one.clone())).collect();
+            json!(sorted).to_string()
+        };
+        Some(all.map(text).collect())
+    };
+    if let (Some(kept), true) = (before.get(member), said(before) == said(after)) {
+        after.insert(member.to_owned(), kept.clone());
+    }
+}
+
 /// Takes every number for one that codes may be sent to: whoever wrote it showed the password, or keeps the directory.
 pub fn trust_phones(document: &mut Document) {
     document.remove(APART);

@@ -131,10 +131,10 @@ impl<'a> Scope<'a> {
     }
 
     async fn remove(&self, device: Device) -> Result<(), Refusal> {
-        if device.factor == "PUSH" {
-            if let Some(phone) = self.sign_ins.device(&device.id).await? {
-                return Ok(self.sign_ins.remove_device(&phone).await?);
-            }
+        if device.factor == "PUSH"
+            && let Some(phone) = self.sign_ins.device(&device.id).await?
+        {
+            return Ok(self.sign_ins.remove_device(&phone).await?);
         }
         for one in device.enrolled {
             self.sign_ins.remove_enrolment(one.id).await?;

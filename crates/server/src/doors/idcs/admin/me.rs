@@ -95,6 +95,11 @@ async fn write(
     is_whole: bool,
     make: impl Fn(&Document) -> Result<Document, scim::Refusal>,
 ) -> Result<Response, Refusal> {
+    let make = |before: &Document| {
+        let mut after = make(before)?;
+        oracle::keep_same(before, &mut after, EMAILS);
+        Ok::<_, scim::Refusal>(after)
+    };
     let sign_ins = SignIns { app, tenant: &call.tenant };
     let proved = prove(sign_ins, caller, &user, beside.password.as_deref()).await?;
     let people = People::of(app, call).as_me().by(protocol::scim::oracle::Actor::user(&user));
