@@ -78,7 +78,8 @@ async function answer(request, body) {
 
 const headers = {
   'content-security-policy': `default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ${base}; base-uri 'none'; frame-ancestors 'none'`,
-  'referrer-policy': 'no-referrer',
+  // The session endpoint wants to know which page sends people: with `no-referrer` browsers would not say.
+  'referrer-policy': 'strict-origin',
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
 }

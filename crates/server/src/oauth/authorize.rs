@@ -28,7 +28,7 @@ pub use stop::Stop;
 
 use super::consents;
 use super::grants::entitled;
-use super::oracle::handover;
+use super::oracle::{self, handover};
 use super::par;
 use super::subject::subject;
 use crate::app::App;
@@ -296,7 +296,14 @@ impl<'a> Visit<'a> {
             .iter()
             .flat_map(|base| Prefix::ALL.map(|prefix| prefix.issuer(base)))
             .collect();
-        let claims = self.call.tenant.keys.verify(hint, Typ::Jwt, now)?;
+        let own = self.call.tenant.keys.verify(hint, Typ::Jwt, now);
+        let (claims, issuers) = match own {
+            Some(claims) => (claims, issuers),
+            None => {
+                let claims = oracle::asked::hint(self.app, self.call, hint)?;
+                (claims, vec![self.call.tenant.tenant.settings.oracle.issuer.clone()])
+            }
+        };
         IdTokenHint::read(Some("jwt"), &claims, &issuers, now).filter(|hint| hint.is_for(self.client.id.as_str()))
     }
 

@@ -143,8 +143,10 @@ async fn a_browser_is_handed_over_signed_and_comes_back_with_a_code() {
     let form = [("grant_type", "authorization_code"), ("code", code.as_str())];
     let tokens = redeem.form(&form).send().await.expect(200);
     assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["sub"], "admin@oracle.com");
-    // Signed in, the browser is not handed over again.
+    // Signed in, the browser is not handed over again; nor where its own ID token says who is meant.
     code_of(&browser.visit(&server, &authorize("timesheets", "")).await);
+    let hint = format!("&prompt=none&id_token_hint={}", tokens["id_token"].as_str().unwrap());
+    code_of(&browser.visit(&server, &authorize("timesheets", &hint)).await);
 }
 
 #[tokio::test]
