@@ -15,6 +15,7 @@ mod ecid;
 pub mod enrol;
 mod fault;
 mod handed;
+pub mod idp;
 pub mod mfa;
 pub mod oauth;
 
@@ -28,6 +29,7 @@ pub fn routes(app: &App) -> Router<App> {
     let told = axum::middleware::from_fn_with_state(app.clone(), cors::tell);
     Router::new()
         .merge(authenticate::routes())
+        .merge(idp::routes())
         .merge(admin::routes())
         .merge(oauth::routes())
         .merge(admin::factor_routes())
@@ -38,6 +40,7 @@ pub fn routes(app: &App) -> Router<App> {
 /// The paths of the door, for labels of metrics and for the tests of all routes.
 pub fn paths() -> Vec<&'static str> {
     let factors = admin::factor_paths();
-    let parts: [&[&'static str]; 5] = [admin::PATHS, &authenticate::PATHS, &oauth::PATHS, &factors, &mfa::PATHS];
+    let parts: [&[&'static str]; 6] =
+        [admin::PATHS, &authenticate::PATHS, &idp::PATHS, &oauth::PATHS, &factors, &mfa::PATHS];
     parts.concat()
 }

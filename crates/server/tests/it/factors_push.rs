@@ -37,13 +37,18 @@ pub fn sign(key: &EcdsaKeyPair, data: &str) -> String {
 
 impl Phone {
     pub async fn register(server: &TestServer, owner: &str, sub: &str) -> Self {
+        Self::called(server, owner, sub, "Pixel").await
+    }
+
+    /// One with a name of its own.
+    pub async fn called(server: &TestServer, owner: &str, sub: &str, name: &str) -> Self {
         let desk = server.token_of("helpdesk", "h").await;
         let path = "/v1.0/authenticators/initiation?qrcodeInResponse=true";
         let invited =
             server.json("POST", path, &desk, &json!({ "owner": owner, "accountName": "scott" })).await.expect(200);
         assert!(invited["qrcode"].as_str().unwrap().len() > 100);
         let body =
-            json!({ "code": invited["code"], "attributes": { "deviceName": "Pixel", "platformType": "ANDROID" } });
+            json!({ "code": invited["code"], "attributes": { "deviceName": name, "platformType": "ANDROID" } });
         let path = "/v1.0/authenticators/registration?metadataInResponse=true";
         let made = server.ask("POST", path).json(&body).send().await.expect(200);
         // A code is good once.

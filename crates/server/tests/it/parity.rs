@@ -141,11 +141,11 @@ async fn a_script_leaves_the_same_transcript_at_every_door() {
     let [policyauth, oracle, pages] = all.try_into().unwrap();
     assert_eq!(policyauth, oracle);
     assert_eq!(policyauth.last(), pages.last());
-    // And it says something: who, two proofs, one failure, both decisions.
+    // And it says something: who, two proofs, one failure, what policy said at first, after the password and after the code.
     let last = policyauth.last().unwrap();
     assert_eq!((&last["state"]["subject"], &last["state"]["failures"]), (&json!(ID), &json!(1)));
     assert_eq!(last["state"]["proofs"].as_array().unwrap().len(), 2);
-    assert_eq!(last["decisions"].as_array().unwrap().len(), 2);
+    assert_eq!(last["decisions"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -119,6 +119,12 @@ pub enum Code {
     TermsMissing,
     /// There is no such person.
     NoSuchUser,
+    /// No provider is called so.
+    ProviderUnknown,
+    /// The sign-in at another provider came to nothing.
+    SocialFailed,
+    /// Who signed in at another provider is nobody here.
+    SocialUnknown,
 }
 
 impl Code {
@@ -178,6 +184,9 @@ impl Code {
             Self::BadToken => ("AUTH-3008", 401, "The token is not valid or has expired."),
             Self::Overloaded => ("AUTH-3011", 503, "The server has too much to do. Try again shortly."),
             Self::NoSuchUser => ("AUTH-3018", 404, "The user was not found."),
+            Self::ProviderUnknown => ("AUTH-3021", 400, "There is no provider of this name."),
+            Self::SocialFailed => ("SSO-1002", 401, "The sign-in at the other provider failed."),
+            Self::SocialUnknown => ("SSO-1003", 401, "The account of the other provider is not known here."),
             Self::NotEntitled => ("AUTH-3024", 401, "The application is not assigned to the user."),
             Self::DeniedByPolicy => ("AUTH-3033", 401, "The sign-on policy does not allow this."),
             Self::TermsRefused => ("AUTH-3035", 401, "The terms of use were not accepted."),

@@ -36,6 +36,11 @@ pub fn form(app: &App, call: &Call, page: &str, body: Map<String, Value>) -> Res
     Ok(hosted::form_post(app, call, &[], page, &[("loginCtx", login_ctx), ("signature", signature)]))
 }
 
+/// Hands a browser to a sign-in page with a sign-in that is through.
+pub fn token(app: &App, call: &Call, page: &str, token: String) -> Response {
+    hosted::form_post(app, call, &[], page, &[("authnToken", token)])
+}
+
 /// Tells the error page of a client what went wrong; none where it has none.
 pub fn error(call: &Call, client: &Client, code: &str, message: &str) -> Option<Response> {
     let url = client.oracle.error_url.as_deref()?;

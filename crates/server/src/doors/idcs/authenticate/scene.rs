@@ -65,10 +65,12 @@ impl Scene {
             let mut ways = sign_ins.ways_of(&user.id, &scene.any_of).await?;
             one_for_each_phone(&mut ways);
             scene.preferred = sign_ins.preferred(&user.id).await?;
-            // What is preferred first, what stands in for another factor last; otherwise as policy and use have it.
-            ways.sort_by_key(|way| match way.kind {
-                FactorKind::BypassCode => 2,
-                _ => u8::from(!scene.prefers(way)),
+            // What is preferred first, then what was set up, then what is only known of them, then what stands in for another.
+            ways.sort_by_key(|way| match (&way.with, way.kind) {
+                (_, FactorKind::BypassCode) => 3,
+                _ if scene.prefers(way) => 0,
+                (With::Address { .. }, _) => 2,
+                (With::Anything | With::Enrolment(_), _) => 1,
             });
             scene.ways = ways;
             if known && sign_ins.may_trust(TrustKind::Device, &user.id).await? {

@@ -7,6 +7,7 @@ use protocol::records::{Client, ClientId, GrantId};
 use serde_json::{Value, json};
 
 use super::factor::Factor;
+use super::scene::clean;
 use super::state::{Stage, State};
 use super::step::{GRANT_TYPE, Members, Step, Stop, credentials, governing, members, served};
 use super::{password, username};
@@ -45,6 +46,13 @@ impl First {
     }
 }
 
+/// What a first contact is asked for.
+struct Asked {
+    first: Option<First>,
+    /// Other providers may be chosen.
+    elsewhere: bool,
+}
+
 /// The application of this name; the client itself where none is named.
 ///
 /// # Errors
@@ -78,12 +86,12 @@ impl Opening<'_> {
     /// # Errors
     /// Policy lets nobody begin; the server failed.
     pub async fn body(&self) -> Result<Members, Stop> {
-        let first = preview(self.app, self.call, self.caller.unwrap_or(self.application), self.application).await?;
+        let asked = preview(self.app, self.call, self.caller.unwrap_or(self.application), self.application).await?;
         let caller = self.caller.map(|client| client.id.clone());
         let mut state = State::begin(self.app, &self.call.tenant, caller, Some(self.application.id.clone()));
         state.errand.clone_from(&self.errand);
         state.devices.clone_from(&self.devices);
-        Ok(body(self.app, self.call, first, Some(&state)))
+        Ok(body(self.app, self.call, &asked, Some(&state)))
     }
 }
 
@@ -105,7 +113,7 @@ impl Opening<'_> {
 }
 
 /// How a dialogue would begin now.
-async fn preview(app: &App, call: &Call, speaks: &Client, application: &Client) -> Result<First, Stop> {
+async fn preview(app: &App, call: &Call, speaks: &Client, application: &Client) -> Result<Asked, Stop> {
     let policy = governing(call, application)?;
     let facts = gather(&call.tenant, speaks, Some(&Context::default()), call.peer, None, &app.geo);
     let begin = Begin {
@@ -117,21 +125,37 @@ async fn preview(app: &App, call: &Call, speaks: &Client, application: &Client) 
         prior: None,
         resume: Resume { grant_type: GRANT_TYPE.to_owned(), ..Resume::default() },
     };
-    let asked = (SignIns { app, tenant: &call.tenant }).preview(begin).await;
-    let asked = asked.map_err(|failure| Stop::of(failure, Factor::UsernamePassword))?;
-    asked.as_deref().and_then(First::of).ok_or_else(|| Code::DeniedByPolicy.into())
+    let sign_ins = SignIns { app, tenant: &call.tenant };
+    let asked = sign_ins.preview(begin).await;
+    let any_of = asked.map_err(|failure| Stop::of(failure, Factor::UsernamePassword))?.unwrap_or_default();
+    let elsewhere = any_of.contains(&FactorKind::Federated) && sign_ins.providers().next().is_some();
+    let asked = Asked { first: First::of(&any_of), elsewhere };
+    if asked.first.is_some() || asked.elsewhere { Ok(asked) } else { Err(Code::DeniedByPolicy.into()) }
 }
 
 /// The body of the first stage.
-fn body(app: &App, call: &Call, first: First, state: Option<&State>) -> Members {
-    let factor = first.factor();
-    let mut body = members(json!({
-        "status": "success",
-        "nextOp": ["credSubmit"],
-        "nextAuthFactors": [factor.as_str()],
-    }));
-    body.insert(factor.as_str().to_owned(), credentials(factor.credentials()));
-    if (SignIns { app, tenant: &call.tenant }).trust_settings(TrustKind::StaySignedIn).enabled {
+fn body(app: &App, call: &Call, asked: &Asked, state: Option<&State>) -> Members {
+    let sign_ins = SignIns { app, tenant: &call.tenant };
+    let (mut next_op, mut factors, mut objects) = (Vec::new(), Vec::new(), Members::new());
+    if let Some(first) = asked.first {
+        let factor = first.factor();
+        next_op.push("credSubmit");
+        factors.push(factor.as_str());
+        objects.insert(factor.as_str().to_owned(), credentials(factor.credentials()));
+    }
+    if asked.elsewhere {
+        next_op.push("chooseIDP");
+        factors.push(Factor::Idp.as_str());
+        let all: Vec<Value> = sign_ins
+            .providers()
+            .map(|(id, provider)| json!({ "idpId": id, "idpName": clean(&provider.name), "idpType": "Social" }))
+            .collect();
+        let object = json!({ "configuredIDPs": all, "credentials": Factor::Idp.credentials() });
+        objects.insert(Factor::Idp.as_str().to_owned(), object);
+    }
+    let mut body = members(json!({ "status": "success", "nextOp": next_op, "nextAuthFactors": factors }));
+    body.extend(objects);
+    if sign_ins.trust_settings(TrustKind::StaySignedIn).enabled {
         body.insert("keepMeSignedInEnabled".to_owned(), Value::Bool(true));
     }
     if let Some(state) = state {
@@ -145,8 +169,8 @@ fn body(app: &App, call: &Call, first: First, state: Option<&State>) -> Members 
 /// # Errors
 /// See [`Opening::body`].
 pub async fn again(step: &Step<'_>) -> Result<Members, Stop> {
-    let first = preview(step.app, step.call, &step.caller.client, step.application).await?;
-    let mut again = body(step.app, step.call, first, None);
+    let asked = preview(step.app, step.call, &step.caller.client, step.application).await?;
+    let mut again = body(step.app, step.call, &asked, None);
     again.remove("keepMeSignedInEnabled");
     again.insert("requestState".to_owned(), step.next(Stage::Start).into());
     Ok(again)
