@@ -466,3 +466,26 @@ fn every_step_may_land_on_another_node() {
         assert_eq!(late.body.get("requestState"), None::<&Value>);
     });
 }
+
+#[tokio::test]
+async fn states_do_not_grow_with_what_is_typed() {
+    let (server, page) = world::start().await;
+    let long = "\u{1}\"\u{fc}".repeat(330);
+    let start = page.start(Some(MFA)).await;
+    let mut asked = start.clone();
+    for _ in 0..3 {
+        let members = json!({
+            "op": "credSubmit", "credentials": { "username": NAME, "password": PASSWORD }, "origin": long,
+            "trustedDevice": true, "trustedDeviceDisplayName": long, "keepMeSignedIn": true, "kmsiDeviceDisplayName": long
+        });
+        asked = page.submit(&start, members).await;
+        asked.waits(&SECOND, &["SMS"]);
+        assert!(asked.state().len() < 4096, "{}", asked.state().len());
+    }
+    let code = server.code(NUMBER).await;
+    page.credentials(&asked, None, json!({ "otpCode": code })).await.token();
+    let first = page.start(Some(NAME_FIRST)).await;
+    let asked = page.credentials(&first, None, json!({ "username": "x".repeat(1000) })).await;
+    assert!(asked.state().len() < 4096);
+    page.credentials(&asked, None, json!({ "otpCode": "1" })).await.expect(401, "failed", Some("AUTH-1105"));
+}

@@ -9,6 +9,8 @@ use crate::secret::Secret;
 
 /// Longest text of a member that is not a token or an assertion.
 const LONGEST: usize = 1024;
+/// Longest name of a device or a person that is remembered between steps, and longest origin.
+const REMEMBERED: usize = 200;
 /// Longest assertion of an authenticator.
 const LONGEST_ASSERTION: usize = 64 * 1024;
 
@@ -186,12 +188,12 @@ impl Body {
         Ok(Request {
             op,
             factor,
-            trust: trusted.unwrap_or(false).then_some(trust_name),
-            stay: stays.unwrap_or(false).then_some(stay_name),
+            trust: trusted.unwrap_or(false).then(|| clip(&trust_name)),
+            stay: stays.unwrap_or(false).then(|| clip(&stay_name)),
             kmsi: self.text("kmsiToken")?.filter(|token| !token.is_empty()).map(Secret::new),
             device: self.text("trustToken")?.filter(|token| !token.is_empty()),
             application: self.text("appName")?.filter(|name| !name.is_empty()),
-            origin: origin.filter(|origin| !origin.is_empty()),
+            origin: origin.filter(|origin| (1..=REMEMBERED).contains(&origin.len())),
             address: self.text("ipAddress")?.filter(|address| !address.is_empty()),
             thumbprint,
             credentials,
@@ -226,6 +228,11 @@ fn unknown_factor(name: &str) -> Failed {
         "Invalid value [{shown}] for the attribute authFactor, one of [{}] expected.",
         all.join(", ")
     ))
+}
+
+/// As much of a name as is remembered: a state must not grow with what is typed.
+pub fn clip(name: &str) -> String {
+    name.trim().chars().filter(|c| !c.is_control()).take(REMEMBERED).collect()
 }
 
 fn text(members: &Map<String, Value>, name: &'static str) -> Result<Option<String>, Failed> {

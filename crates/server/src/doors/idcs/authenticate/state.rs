@@ -16,7 +16,7 @@ use crate::directory::TenantView;
 /// How long a dialogue takes at most.
 pub const LONGEST: Seconds = 3600;
 /// Longer ones are not looked at.
-const LONGEST_TEXT: usize = 4096;
+const LONGEST_TEXT: usize = 8192;
 /// What is sealed is filled up to a multiple of this, so that its length tells little.
 const BLOCK: usize = 192;
 

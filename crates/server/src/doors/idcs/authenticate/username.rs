@@ -9,6 +9,7 @@ use protocol::records::GrantId;
 
 use super::challenge::{self, Shown, fido_data, not_begun};
 use super::factor::Factor;
+use super::request::clip;
 use super::scene::Scene;
 use super::state::Focus;
 use super::step::{Members, Step, Stop, refusal, served};
@@ -22,6 +23,8 @@ use crate::signin::{Begin, Failure, Flow, IssueRequest, Next};
 /// # Errors
 /// Policy wants a password with it, or lets nobody begin.
 pub async fn name(step: &Step<'_>, username: &str) -> Result<Members, Stop> {
+    let username = clip(username);
+    let username = username.as_str();
     let scene = begin(step, username).await?;
     let Some(way) = scene.ways.first() else { return stranger(step, &scene, username).await };
     let focus = challenge::focus(way, false, Some(username.to_owned()));
@@ -33,6 +36,8 @@ pub async fn name(step: &Step<'_>, username: &str) -> Result<Members, Stop> {
 /// # Errors
 /// See [`name`].
 pub async fn devices(step: &Step<'_>, username: &str) -> Result<Members, Stop> {
+    let username = clip(username);
+    let username = username.as_str();
     let scene = begin(step, username).await?;
     let focus = match scene.ways.first() {
         Some(way) => challenge::focus(way, true, Some(username.to_owned())),
