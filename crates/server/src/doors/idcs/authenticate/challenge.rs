@@ -124,10 +124,8 @@ pub async fn begin(step: &Step<'_>, scene: &Scene, way: &Way) -> Result<Shown, S
 
 /// Why a factor was not begun: what is a wrong answer elsewhere is none here.
 pub fn not_begun(failure: Failure, factor: Factor) -> Stop {
-    match failure {
-        Failure::NotNow(NotNow::NoChallenge | NotNow::OtherPerson | NotNow::WrongReceipt) => Code::NotStarted.into(),
-        other => Stop::of(other, factor),
-    }
+    let mistaken = matches!(failure, Failure::NotNow(NotNow::NoChallenge | NotNow::OtherPerson | NotNow::WrongReceipt));
+    if mistaken { Code::NotStarted.into() } else { Stop::of(failure, factor) }
 }
 
 /// The number a person must type on the phone, where the tenant wants one.
