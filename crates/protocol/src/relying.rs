@@ -56,6 +56,8 @@ pub struct Metadata {
     pub token_endpoint: String,
     /// Its keys.
     pub jwks_uri: String,
+    /// Where it says more of a person.
+    pub userinfo_endpoint: Option<String>,
     /// Whether its answers name it (RFC 9207).
     pub names_itself: bool,
 }
@@ -85,6 +87,11 @@ impl Metadata {
             authorization_endpoint: url("authorization_endpoint")?,
             token_endpoint: url("token_endpoint")?,
             jwks_uri: url("jwks_uri")?,
+            userinfo_endpoint: if document.get("userinfo_endpoint").is_some() {
+                Some(url("userinfo_endpoint")?)
+            } else {
+                None
+            },
             names_itself: document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }

@@ -163,6 +163,22 @@ impl Outbound {
         Ok(response.status().as_u16())
     }
 
+    /// Fetches a JSON document under a bearer token.
+    ///
+    /// # Errors
+    /// The URL is not allowed, or there was no usable answer.
+    pub async fn json_under(&self, url: &str, token: &Secret<String>) -> Result<Value, FetchError> {
+        let url = self.admit(url)?;
+        let request =
+            self.client.get(url).header(reqwest::header::ACCEPT, "application/json").bearer_auth(token.expose());
+        let response = request.send().await.map_err(FetchError::NoAnswer)?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let bounds = protocol::json::Bounds { bytes: LARGEST, ..protocol::json::USUAL };
+        protocol::json::parse(&read(response).await?, bounds).map_err(|_| FetchError::NoJson)
+    }
+
     /// Posts a form whose answer is JSON, and answers the status with it; by name and secret where they are given (RFC 6749 §2.3.1).
     ///
     /// # Errors

@@ -269,8 +269,8 @@ impl SignIns<'_> {
         }
         let code = answer.code.filter(|code| (1..=LONGEST_CODE).contains(&code.len()));
         let code = code.ok_or_else(|| self.disbelieve(&away.provider, "the answer holds no code"))?;
-        let id_token = self.redeem_code(provider, &metadata, &away, code).await?;
-        let claims = self.verified(provider, &metadata, &away.provider, &id_token).await?;
+        let (id_token, access_token) = self.redeem_code(provider, &metadata, &away, code).await?;
+        let mut claims = self.verified(provider, &metadata, &away.provider, &id_token).await?;
         let expected = Expected {
             issuer: &provider.issuer,
             client_id: &provider.client_id,
@@ -279,6 +279,19 @@ impl SignIns<'_> {
         };
         let said = relying::judge(&claims, &expected, self.app.world.now())
             .map_err(|problem| self.disbelieve(&away.provider, &problem.to_string()))?;
+        if let (Some(endpoint), Some(token)) = (&metadata.userinfo_endpoint, &access_token)
+            && !claims.contains_key(&provider.username_claim)
+        {
+            let more = self.app.outbound.json_under(endpoint, token).await;
+            let more = more.map_err(|error| self.disbelieve(&away.provider, &error.to_string()))?;
+            // It might speak of somebody else (OpenID Connect Core §5.3.2).
+            if more.get("sub").and_then(Value::as_str) != Some(said.subject.as_str()) {
+                return Err(self.disbelieve(&away.provider, "its userinfo speaks of another subject"));
+            }
+            for (name, value) in more.as_object().into_iter().flatten() {
+                claims.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
         let user = self.whom(&away.provider, provider, &said.subject, &claims).await?;
         let challenge = self.challenge(&away.challenge.clone().into()).await?;
         let challenge = challenge.filter(|challenge| challenge.sign_in.as_ref() == Some(&flow.id));
@@ -300,14 +313,14 @@ impl SignIns<'_> {
         Metadata::read(&document, &provider.issuer).map_err(|error| self.disbelieve(&provider.name, &error.to_string()))
     }
 
-    /// The ID token that a code is good for.
+    /// The ID token that a code is good for, and the access token that came with it.
     async fn redeem_code(
         self,
         provider: &IdentityProvider,
         metadata: &Metadata,
         away: &Away,
         code: &str,
-    ) -> Result<String, NotFrom> {
+    ) -> Result<(String, Option<Secret<String>>), NotFrom> {
         let mut form: Vec<(&str, String)> = vec![
             ("grant_type", "authorization_code".to_owned()),
             ("code", code.to_owned()),
@@ -339,7 +352,8 @@ impl SignIns<'_> {
         let id_token = body.get("id_token").and_then(Value::as_str).filter(|_| status == 200);
         let error = body.get("error").and_then(Value::as_str).map(shown).unwrap_or_default();
         let problem = || format!("its token endpoint answered {status} {error}");
-        id_token.map(str::to_owned).ok_or_else(|| self.disbelieve(&away.provider, &problem()))
+        let id_token = id_token.map(str::to_owned).ok_or_else(|| self.disbelieve(&away.provider, &problem()))?;
+        Ok((id_token, body.get("access_token").and_then(Value::as_str).map(Secret::from)))
     }
 
     fn secret(self, id: &str, provider: &IdentityProvider) -> Result<Secret<String>, NotFrom> {

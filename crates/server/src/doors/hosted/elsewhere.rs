@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use engine::{NotNow, Stage};
+use protocol::authorize::Freshness;
 use protocol::form::Form;
 
 use super::act_factor;
 use super::pages::Problem;
 use super::show::{Desk, Told};
 use crate::app::App;
-use crate::browser::interaction::{self, Interaction, Lost, SignInStep, Step};
+use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
 use crate::call::{Call, Path};
 use crate::oauth::authorize::{Stop, see_other};
 use crate::signin::upstream::{Answer, Away, Back, CALLBACK, Going, NotFrom};
@@ -33,7 +34,7 @@ pub async fn leave(State(app): State<App>, Path((handle, provider)): Path<(Strin
             redirect_uri: format!("{}{CALLBACK}", call.base),
             back: Back::Dialogue(handle.clone()),
             // Whoever is to prove anew who they are must do so there.
-            fresh: step.known.is_some(),
+            fresh: step.known.is_some() || wants_fresh(&interaction.body.purpose),
         };
         match desk.sign_ins().send_upstream(flow, going).await {
             Ok(url) => see_other(&url).map_err(Stop::from),
@@ -73,6 +74,14 @@ async fn came_back(app: &App, call: &Call) -> Result<Response, Stop> {
     let flow = desk.flow(&step).await?;
     let answer = Answer { code: one("code"), iss: one("iss"), error: one("error") };
     proved(&desk, &step, flow, away, answer).await
+}
+
+/// Whether a sign-in from before will not do for what is asked.
+fn wants_fresh(purpose: &Purpose) -> bool {
+    match purpose {
+        Purpose::Authorize(request) => !matches!(request.freshness(), Freshness::Any),
+        Purpose::Device(_) | Purpose::Account(_) | Purpose::Logout(_) => false,
+    }
 }
 
 async fn proved(

@@ -127,6 +127,13 @@ fn perimeters(section: &mut Section<'_>) -> BTreeMap<String, Vec<String>> {
             }
             networks.push(text.to_owned());
         }
+        if networks.is_empty() {
+            table.report.add(
+                &table.place,
+                format!("the perimeter `{name}` is empty"),
+                "name a network, or leave it out",
+            );
+        }
         found.insert(name, networks);
     }
     table.finish();
