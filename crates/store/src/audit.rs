@@ -112,11 +112,5 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
 }
 
 fn seal(row: &Row<'_>) -> Result<AuditSeal, StoreError> {
-    Ok(AuditSeal {
-        number: row.int(0)?,
-        at: row.int(1)?,
-        entries: row.int(2)?,
-        hash: row.blob(3)?,
-        mac: row.blob(4)?,
-    })
+    Ok(AuditSeal { number: row.int(0)?, at: row.int(1)?, entries: row.int(2)?, hash: row.blob(3)?, mac: row.blob(4)? })
 }

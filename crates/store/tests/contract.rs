@@ -5,6 +5,8 @@
 #[path = "contract/world.rs"]
 mod world;
 
+#[path = "contract/audit.rs"]
+mod audit;
 #[path = "contract/contention.rs"]
 mod contention;
 #[path = "contract/crash.rs"]

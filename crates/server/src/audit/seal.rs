@@ -135,3 +135,50 @@ pub async fn verify(store: &Store, master: &MasterKey, tenant: &TenantId) -> Res
         found.waiting += i64::try_from(waiting.len()).unwrap_or(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entries() -> Vec<AuditEntry> {
+        ["a", "b", "c"]
+            .map(|id| AuditEntry { id: id.to_owned(), at: 7, body: format!("{{\"event\":\"{id}\"}}") })
+            .to_vec()
+    }
+
+    #[test]
+    fn a_trail_that_was_touched_does_not_hold() {
+        let (master, tenant) = (MasterKey::generate(), TenantId::from("t"));
+        let first = next(&master, &tenant, None, &entries(), 10);
+        let second = next(&master, &tenant, Some(&first), &entries()[..1], 20);
+        let holds = |before: Option<&AuditSeal>, seal: &AuditSeal, of: &[AuditEntry]| {
+            super::holds(&master, &tenant, before, seal, of)
+        };
+        assert!(holds(None, &first, &entries()) && holds(Some(&first), &second, &entries()[..1]));
+        assert_eq!((first.number, second.number), (1, 2));
+
+        let touched: [fn(&mut Vec<AuditEntry>); 6] = [
+            |all| all[1].body.push(' '),
+            |all| all[1].at += 1,
+            |all| all.swap(0, 1),
+            |all| drop(all.pop()),
+            |all| all.push(all[0].clone()),
+            // A byte that moves from one part to the next.
+            |all| {
+                let first = all[0].body.remove(0);
+                all[0].id.push(first);
+            },
+        ];
+        for touch in touched {
+            let mut all = entries();
+            touch(&mut all);
+            assert!(!holds(None, &first, &all), "{all:?}");
+        }
+        let other = next(&master, &tenant, None, &entries()[1..], 10);
+        assert!(!holds(Some(&other), &second, &entries()[..1]), "another history");
+        assert!(!super::holds(&master, &TenantId::from("u"), None, &first, &entries()), "another tenant");
+        assert!(!super::holds(&MasterKey::generate(), &tenant, None, &first, &entries()), "another installation");
+        assert!(!holds(None, &AuditSeal { number: 2, ..first.clone() }, &entries()));
+    }
+}

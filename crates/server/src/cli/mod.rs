@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, Mistakes};
 
 mod apply;
+mod audit;
 mod check;
 mod dev;
 mod explain;
@@ -53,6 +54,9 @@ enum Command {
                             countersign explain 7HX2QK9P --config server.toml --tenant acme"
     )]
     Explain(Explain),
+    /// Export the audit trail, or check that nobody changed it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Be a phone: register, and approve or deny sign-ins from the terminal
     #[command(subcommand)]
     Phone(phone::PhoneCommand),
@@ -210,6 +214,7 @@ pub fn run() -> ExitCode {
         Command::Keys(KeysCommand::Rotate(command)) => keys::rotate(&command),
         Command::Keys(KeysCommand::CreateMaster { file }) => keys::create_master(&file),
         Command::Explain(command) => explain::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Phone(command) => phone::run(command),
     };
     match done {

@@ -25,6 +25,7 @@ use tracing::{Instrument as _, Span};
 
 use super::Peer;
 use crate::address::TrustedProxies;
+use crate::audit::{self, Origin};
 use crate::config::Server;
 use crate::logging::SPANS;
 use crate::metrics::Metrics;
@@ -152,7 +153,8 @@ pub(super) async fn answer(
         Err(_) => later("there are too many requests at once, try again shortly"),
         Ok(place) => {
             let call = front.router.clone().call(request.map(|body| Limited::new(body, front.body)));
-            let call = CURRENT.scope(id, guarded(call, front.limit, id));
+            let call = audit::scope(Origin::new(client, id), guarded(call, front.limit, id));
+            let call = CURRENT.scope(id, call);
             PLACE.scope(RefCell::new(Some(place)), call).instrument(span.clone()).await
         }
     };

@@ -91,7 +91,8 @@ impl Ask {
             direct: SocketAddr::new(self.peer, 40_000),
             request: RequestId::NONE,
         });
-        let response = self.router.oneshot(request).await.unwrap();
+        let origin = countersign::audit::Origin::new(self.peer, RequestId::NONE);
+        let response = countersign::audit::scope(origin, self.router.oneshot(request)).await.unwrap();
         let (parts, body) = response.into_parts();
         Reply { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
