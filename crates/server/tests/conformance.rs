@@ -1,5 +1,5 @@
-//! `docs/conformance.md` names, for every demand on an OpenID provider, the test that holds it, or why it does not apply. This
-//! keeps the page true: no demand is missing, and every test named is there.
+//! `docs/conformance.md` names, for every demand on an OpenID provider, the test that holds it, or why it does not apply, and
+//! `docs/security.md` does so for every attack. This keeps the pages true: nothing is missing, and every test named is there.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,5 +85,34 @@ fn every_demand_has_a_test_that_exists_or_a_reason() {
         wrong
             .extend(tests.iter().filter(|test| !sources.contains(*test)).map(|test| format!("{id}: no test `{test}`")));
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Attacks on the list, by number.
+const ATTACKS: u32 = 73;
+
+#[test]
+fn every_attack_has_a_test_that_exists_or_a_reason() {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let sources = sources();
+    let mut told = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for line in page.lines() {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let Some(number) = cells.next().and_then(|cell| cell.parse::<u32>().ok()) else { continue };
+        let said = cells.nth(1).unwrap_or_default();
+        *told.entry(number).or_insert(0) += 1;
+        let tests: Vec<&str> = said.split('`').skip(1).step_by(2).filter(|name| name.contains("attack_")).collect();
+        if tests.is_empty() && !said.contains("not applicable: ") {
+            wrong.push(format!("{number}: neither a test nor a reason"));
+        }
+        wrong.extend(
+            tests
+                .iter()
+                .filter(|test| !sources.contains(&format!("fn {test}(")))
+                .map(|test| format!("{number}: no test `{test}`")),
+        );
+    }
+    assert!(told.keys().copied().eq(1..=ATTACKS) && told.values().all(|times| *times == 1), "{:?}", told.keys());
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -95,7 +95,7 @@ fn g_17_a_client_registered_a_moment_ago_is_known_everywhere_at_once() {
 }
 
 #[tokio::test]
-async fn g_4_the_configuration_is_read_with_the_token_and_nothing_else() {
+async fn g_4_attack_61_the_configuration_is_read_with_the_token_and_nothing_else() {
     let server = with("open").start().await;
     let (body, other) = (made(&server, json!({ "client_name": "One" })).await, made(&server, json!({})).await);
     let token = text(&body, "registration_access_token");
@@ -231,7 +231,7 @@ async fn g_10_a_sector_document_that_cannot_be_had_is_refused() {
 }
 
 #[tokio::test]
-async fn g_16_unknown_members_are_passed_over_and_strangers_get_no_power() {
+async fn g_16_attack_61_unknown_members_are_passed_over_and_strangers_get_no_power() {
     let server = with("open").start().await;
     let body = made(
         &server,

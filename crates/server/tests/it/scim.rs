@@ -460,7 +460,7 @@ async fn a_group_name_is_had_once_and_is_in_force_for_everybody() {
 }
 
 #[tokio::test]
-async fn only_who_is_entitled_gets_in() {
+async fn attack_66_only_who_is_entitled_gets_in() {
     let (server, token) = provisioned().await;
     let reader = server.token_of("reader", "reader-secret").await;
     let administration = server.token_of("administration", "administration-demo-secret").await;
@@ -493,7 +493,7 @@ async fn only_who_is_entitled_gets_in() {
 }
 
 #[tokio::test]
-async fn people_change_what_is_their_own_and_nothing_else() {
+async fn attack_64_people_change_what_is_their_own_and_nothing_else() {
     let (server, provisioning) = provisioned().await;
     let signed_in = server.sign_in_other().await;
     let token = signed_in["access_token"].as_str().unwrap();
