@@ -123,6 +123,9 @@ fn attack_44_a_credential_and_a_ceremony_have_one_owner() {
             .start_on(store)
             .await;
         let desk = Desk::of(&server).await;
+        // Before anything changes: the mail that tells of it is not the one with a code.
+        let token = |tokens: &Value| tokens["access_token"].as_str().unwrap().to_owned();
+        let (own, others) = (token(&server.sign_in().await), token(&server.sign_in_other().await));
         let forger = Forger::new(b"the same id for everybody");
         let honest = |options: &Value| forger.create(&Claim::honest_create(options, ACME.origin));
         desk.register(ACME.admin.id, honest).await.expect(200);
@@ -131,8 +134,6 @@ fn attack_44_a_credential_and_a_ceremony_have_one_owner() {
             desk.register(user, honest).await.factor_error(400, "CSIBN0021E");
         }
         // A ceremony that was begun for somebody else, and one that is over.
-        let token = |tokens: &Value| tokens["access_token"].as_str().unwrap().to_owned();
-        let (own, others) = (token(&server.sign_in().await), token(&server.sign_in_other().await));
         let second = Forger::new(b"another");
         let options = server.json("POST", &Desk::path("options"), &own, &json!({})).await.expect(200);
         let response = second.create(&Claim::honest_create(&options, ACME.origin));

@@ -297,7 +297,11 @@ async fn a_device_renews_its_tokens_once_and_is_gone_when_removed() {
 #[tokio::test]
 async fn where_it_is_switched_off_no_phone_is_invited() {
     let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\"]";
-    let server = Setup::new().add(&client("helpdesk", "h", more)).start().await;
+    let server = Setup::new()
+        .replace("[tenant.settings.push]\nenabled = true\n", "")
+        .add(&client("helpdesk", "h", more))
+        .start()
+        .await;
     let desk = server.token_of("helpdesk", "h").await;
     let body = json!({ "owner": ACME.admin.id });
     server.json("POST", "/v1.0/authenticators/initiation", &desk, &body).await.factor_error(501, "CSIBN9998E");
