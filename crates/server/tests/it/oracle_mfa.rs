@@ -10,6 +10,14 @@ struct Desk {
     token: String,
 }
 
+/// An answer of this dialect, whose media type names a charset.
+#[track_caller]
+fn told(reply: &Reply, status: u16) -> Value {
+    assert_eq!(reply.status, status, "{}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(reply.header("content-type"), "application/json;charset=utf-8");
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
 impl Desk {
     async fn of(server: TestServer) -> Self {
         let form = [("grant_type", "client_credentials"), ("scope", "urn:opc:idm:__myscopes__")];
@@ -23,13 +31,13 @@ impl Desk {
     }
 
     async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
-        let told = self.send(method, path, body).await.expect(200);
+        let told = told(&self.send(method, path, body).await, 200);
         assert!(told["ecId"].is_string(), "{told}");
         told
     }
 
     async fn no(&self, method: &str, path: &str, body: Value, status: u16, code: &str) {
-        let told = self.send(method, path, body).await.expect(status);
+        let told = told(&self.send(method, path, body).await, status);
         assert_eq!((&told["status"], &told["cause"][0]["code"]), (&json!("failed"), &json!(code)), "{told}");
     }
 
@@ -228,10 +236,10 @@ async fn guesses_on_demand_lock_like_any_others() {
         if asked.status != 200 {
             break;
         }
-        let asked = asked.expect(200);
+        let asked = told(&asked, 200);
         let request = format!("/requests/{}", asked["requestId"].as_str().unwrap());
         let body = json!({ "otpCode": "000000", "requestState": asked["requestState"] });
-        last = desk.send("PATCH", &request, body).await.expect(401)["cause"][0]["code"].clone();
+        last = told(&desk.send("PATCH", &request, body).await, 401)["cause"][0]["code"].clone();
     }
     assert_eq!(last, "AUTH-1010");
     // And at a sign-in, for the same person and kind.
@@ -255,8 +263,8 @@ async fn roles_decide_who_may_and_nobody_learns_of_strangers_without_one() {
     desk.no("POST", &format!("/users/{ID}/factors"), json!({ "method": "SMS", "mobileNumber": "1" }), 401, "AUTH-1030")
         .await;
     let page = desk.server.page().await;
-    let foreign =
-        desk.server.json("POST", "/mfa/v1/requests", &page.token, &json!({ "userId": NAME })).await.expect(401);
+    let foreign = desk.server.json("POST", "/mfa/v1/requests", &page.token, &json!({ "userId": NAME })).await;
+    let foreign: Value = serde_json::from_slice(&foreign.body).unwrap();
     assert_eq!(foreign["status"], "401", "the token lacks the role: {foreign}");
     let dead = desk.server.json("POST", "/mfa/v1/requests", "dead", &json!({ "userId": NAME })).await;
     assert_eq!((dead.status.as_u16(), dead.header("content-type")), (401, "text/html"));
