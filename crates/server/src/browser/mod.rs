@@ -3,6 +3,7 @@
 //! Owns the cookies, what they point at in the store, and the policy that governs a sign-in begun by a browser. Shows no
 //! page and knows no request of OAuth beyond what a dialogue is to go on with.
 
+pub mod account;
 pub mod cookies;
 pub mod gate;
 pub mod interaction;

@@ -2,7 +2,9 @@
 //! nothing, and knows no wire dialect.
 
 use engine::FactorKind;
-use protocol::records::{ChallengeId, Enrolment, EnrolmentId, GrantId, Seconds, SourceId, User, UserId};
+use protocol::records::{
+    ChallengeId, ClientId, Enrolment, EnrolmentId, Grant, GrantId, Seconds, SourceId, User, UserId,
+};
 use serde_json::Value;
 use store::Challenge;
 
@@ -101,6 +103,25 @@ impl SignIns<'_> {
         Ok(enrolled.iter().any(|one| {
             one.kind == kind.as_str() && one.enabled && one.validated && super::factors::otp::address(one) == Some(to)
         }))
+    }
+
+    /// What a person was last signed in to, newest first: the client, when, and by what.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn last_sign_ins(
+        self,
+        user: &UserId,
+        most: i64,
+    ) -> Result<Vec<(ClientId, Seconds, Vec<FactorKind>)>, Fault> {
+        let grants = self.app.store.newest_grants_of_user(&self.tenant.tenant.id, user, most).await?;
+        let told = |grant: Grant| {
+            let proofs: Vec<engine::Proof> = grant.detail.proofs.read().unwrap_or_default();
+            let mut kinds: Vec<FactorKind> = proofs.into_iter().map(|proof| proof.kind).collect();
+            kinds.dedup();
+            (grant.client, grant.created, kinds)
+        };
+        Ok(grants.into_iter().map(told).collect())
     }
 
     /// The kinds of factor that were proved for the tokens of a grant.

@@ -39,10 +39,8 @@ const KINDS: [(&str, FactorKind); 5] = [
 ];
 
 fn open(flow: &Flow) -> Result<(&Open, bool), Stop> {
-    match &flow.stored.state.stage {
-        Stage::ExpectEnrolment { open, met } => Ok((open, *met)),
-        _ => Err(Stop::Again),
-    }
+    let Stage::ExpectEnrolment { open, met } = &flow.stored.state.stage else { return Err(Stop::Again) };
+    Ok((open, *met))
 }
 
 fn required(open: &Open, met: bool) -> bool {
@@ -211,9 +209,11 @@ async fn address(
         let known = person.as_ref().and_then(|person| person.attributes.get(attribute)?.first());
         return Ok(desk.enrol_address(word, known.map_or("", String::as_str), Told::default()));
     };
-    let to: String = match kind {
-        FactorKind::EmailOtp => typed.to_owned(),
-        _ => typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect(),
+    // People write numbers in groups.
+    let to: String = if kind == FactorKind::EmailOtp {
+        typed.to_owned()
+    } else {
+        typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect()
     };
     let before = sign_ins.enrolments_of(user).await?;
     let same = before.into_iter().find(|one| one.kind == kind.as_str() && otp::address(one) == Some(to.as_str()));

@@ -3,9 +3,9 @@
 use axum::response::Response;
 use engine::Refusal;
 
-use super::account::Account;
 use crate::app::App;
 use crate::browser::Gate;
+use crate::browser::account::Account;
 use crate::browser::interaction::{Interaction, Lost, Outcome, Purpose};
 use crate::call::Call;
 use crate::oauth::admission::Admission;

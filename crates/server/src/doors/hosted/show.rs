@@ -14,8 +14,8 @@ use super::act_factor::questions_of;
 use super::pages::{
     self, Account, BypassEntry, ChooseAccount, ChooseWay, ClientView, CodeEntry, Consent, CookiesNeeded, DeviceConfirm,
     ErrorPage, Expired, Form, FormPost, Keep, Look, NewPassword, NothingEnrolled, Page, PasskeyStep, Person,
-    PicturePage, Problem, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice, TotpEntry,
-    Wanted, ProviderLink,
+    PicturePage, Problem, ProviderLink, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice,
+    TotpEntry, Wanted,
 };
 use super::{Place, act, wait};
 use crate::app::App;
@@ -576,22 +576,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn otp_settings(&self, kind: FactorKind) -> &'a OtpSettings {
-        let settings = &self.call.tenant.tenant.settings;
-        match kind {
-            FactorKind::SmsOtp => &settings.sms_otp,
-            FactorKind::VoiceOtp => &settings.voice_otp,
-            FactorKind::EmailOtp
-            | FactorKind::Password
-            | FactorKind::Passkey
-            | FactorKind::Qr
-            | FactorKind::Totp
-            | FactorKind::Questions
-            | FactorKind::PushPresence
-            | FactorKind::PushFingerprint
-            | FactorKind::PushFace
-            | FactorKind::Federated
-            | FactorKind::BypassCode => &settings.email_otp,
-        }
+        otp_settings(self.call, kind)
     }
 
     /// A ceremony that was just begun.
@@ -610,6 +595,26 @@ pub(super) fn relying_party(call: &Call) -> Option<&RelyingParty> {
     let below = |name: &str| host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     let serves = |party: &&RelyingParty| party.enabled && party.origins.contains(&call.base) && below(&party.rp_id);
     call.tenant.relying_parties.iter().find(serves)
+}
+
+/// How codes of this kind are made.
+pub(super) fn otp_settings(call: &Call, kind: FactorKind) -> &OtpSettings {
+    let settings = &call.tenant.tenant.settings;
+    match kind {
+        FactorKind::SmsOtp => &settings.sms_otp,
+        FactorKind::VoiceOtp => &settings.voice_otp,
+        FactorKind::EmailOtp
+        | FactorKind::Password
+        | FactorKind::Passkey
+        | FactorKind::Qr
+        | FactorKind::Totp
+        | FactorKind::Questions
+        | FactorKind::PushPresence
+        | FactorKind::PushFingerprint
+        | FactorKind::PushFace
+        | FactorKind::Federated
+        | FactorKind::BypassCode => &settings.email_otp,
+    }
 }
 
 /// Fewest characters of a new password.

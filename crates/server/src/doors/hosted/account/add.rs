@@ -151,9 +151,10 @@ pub(super) async fn act(desk: &Desk<'_>, kind: &str, form: &Form, press: Press) 
 async fn address(desk: &Desk<'_>, factor: FactorKind, kind: &'static str, form: &Form) -> Result<Response, Stop> {
     let typed = one(form, field::ADDRESS).unwrap_or_default();
     // People write numbers in groups.
-    let to: String = match factor {
-        FactorKind::EmailOtp => typed.to_owned(),
-        _ => typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect(),
+    let to: String = if factor == FactorKind::EmailOtp {
+        typed.to_owned()
+    } else {
+        typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect()
     };
     if to.is_empty() {
         return Ok(address_page(desk, kind, "", Some(Problem::Missing)));

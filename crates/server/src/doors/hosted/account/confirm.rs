@@ -106,11 +106,7 @@ pub(super) async fn page(desk: &Desk<'_>, id: &str, problem: Option<Problem>) ->
             kind,
             destination: text("emailAddress").or_else(|| text("phoneNumber")).map(mask).unwrap_or_default(),
             correlation: text("correlation").map(str::to_owned),
-            length: match kind {
-                FactorKind::SmsOtp => settings.sms_otp.length,
-                FactorKind::VoiceOtp => settings.voice_otp.length,
-                _ => settings.email_otp.length,
-            },
+            length: show::otp_settings(desk.call, kind).length,
         }
     };
     Ok(desk.answer(&Page::AccountCode(page)))

@@ -1,7 +1,7 @@
 //! My security: where people look after how they sign in.
 //!
 //! Owns its addresses and what each form does. Who may change what is `signin`'s to say ([`may_add`](crate::signin::enrol::may_add)
-//! and its like), and whether somebody proved well enough who they are is [`standing`]'s, by the gate every browser passes.
+//! and its like), and whether somebody proved well enough who they are is [`browser::account`](crate::browser::account)'s, by the gate every browser passes.
 
 use axum::Router;
 use axum::extract::State;
@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::pages::{Frame, Page, Press, Problem, Said, field};
 use super::show;
 use crate::app::App;
+use crate::browser::account::{self as standing, Holder};
 use crate::browser::session;
 use crate::call::{Call, Path};
 use crate::fault::Fault;
@@ -30,11 +31,7 @@ use crate::signin::{Asker, SignIns};
 mod add;
 mod confirm;
 mod places;
-mod standing;
 mod ways;
-
-pub(super) use standing::Account;
-use standing::Holder;
 
 /// The addresses of My security.
 pub const PATHS: [&str; 4] = ["/", "/account", "/account/{page}", "/account/{page}/{item}"];

@@ -1,7 +1,6 @@
 //! Where a person is signed in, which devices they trust, what they allowed, and what happened of late.
 
 use axum::response::Response;
-use engine::{FactorKind, Proof};
 use protocol::form::Form;
 use protocol::records::ClientId;
 
@@ -118,16 +117,10 @@ pub(super) async fn withdraw(desk: &Desk<'_>, form: &Form) -> Result<Response, S
 
 /// `GET /account/activity`.
 pub(super) async fn activity(desk: &Desk<'_>) -> Result<Response, Stop> {
-    let (store, tenant) = (&desk.app.store, &desk.call.tenant.tenant.id);
-    let grants = store.newest_grants_of_user(tenant, &desk.holder.user.id, MOST_SIGN_INS).await?;
-    let sign_ins = grants
+    let last = desk.sign_ins().last_sign_ins(&desk.holder.user.id, MOST_SIGN_INS).await?;
+    let sign_ins = last
         .into_iter()
-        .map(|grant| {
-            let proofs: Vec<Proof> = grant.detail.proofs.read().unwrap_or_default();
-            let mut kinds: Vec<FactorKind> = proofs.into_iter().map(|proof| proof.kind).collect();
-            kinds.dedup();
-            Happened { name: name_of(desk, &grant.client), kinds, at: Moment::of(grant.created, desk.now()) }
-        })
+        .map(|(client, at, kinds)| Happened { name: name_of(desk, &client), kinds, at: Moment::of(at, desk.now()) })
         .collect();
     Ok(desk.answer(&Page::AccountActivity(AccountActivity { frame: desk.frame(None), sign_ins })))
 }

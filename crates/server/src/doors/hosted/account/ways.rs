@@ -162,7 +162,14 @@ pub(super) async fn act(desk: &Desk<'_>, id: &str, form: &Form, press: Press) ->
             }
             FactorKind::Totp => confirm::page(desk, confirm::TOTP, None).await,
             FactorKind::Passkey => try_passkey(desk, id, &enrolment).await,
-            _ => Ok(nothing()),
+            FactorKind::Password
+            | FactorKind::Qr
+            | FactorKind::Questions
+            | FactorKind::PushPresence
+            | FactorKind::PushFingerprint
+            | FactorKind::PushFace
+            | FactorKind::BypassCode
+            | FactorKind::Federated => Ok(nothing()),
         },
         Press::Passkey => tried_passkey(desk, id, enrolment, form).await,
         _ => Ok(nothing()),

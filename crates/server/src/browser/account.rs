@@ -1,4 +1,4 @@
-//! Who is at My security, and how well and how lately they proved it.
+//! Who is at My security, how well and how lately they proved it, and the sign-in that leads there. The pages are the hosted door's.
 //!
 //! Looking takes a session. Changing takes a proof of the last minutes, and by two means where the person has two: a browser left open,
 //! or a password that leaked, must not be enough to take an account over.
@@ -12,16 +12,19 @@ use protocol::records::{Client, Seconds, User, UserId};
 use serde_json::json;
 use store::{Change, CommitError};
 
-use super::super::show;
+use super::interaction::{self, Begin, Interaction, Purpose, Step};
+use super::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, session};
 use crate::app::App;
-use crate::browser::interaction::{self, Begin, Interaction, Purpose, Step};
-use crate::browser::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, session};
 use crate::call::Call;
+use crate::doors::hosted;
 use crate::fault::Fault;
 use crate::oauth::authorize::{Stop, see_other};
 use crate::oauth::grants::entitled;
 use crate::signin::{Flow, SignIns};
 use crate::tokens;
+
+/// Where it is.
+pub const HOME: &str = "/account";
 
 /// What My security is called as a client. A tenant that has a client of this id sets its name, its policy and who may use it.
 pub const CLIENT: &str = "my-security";
@@ -90,7 +93,7 @@ async fn wanted(app: &App, call: &Call, user: &UserId) -> Result<Option<Level>, 
     Ok(usable.next().map(|_| Level::Two))
 }
 
-fn gate<'a>(app: &'a App, call: &'a Call, issuer: &'a str, at_least: Option<Level>) -> Gate<'a> {
+fn gate_of<'a>(app: &'a App, call: &'a Call, issuer: &'a str, at_least: Option<Level>) -> Gate<'a> {
     Gate {
         app,
         call,
@@ -104,11 +107,12 @@ fn gate<'a>(app: &'a App, call: &'a Call, issuer: &'a str, at_least: Option<Leve
 }
 
 fn denied(app: &App, call: &Call, refusal: Refusal) -> Response {
-    let (message_id, phrase) = match refusal {
-        Refusal::NotEntitled => ("CSIAQ0279E", "the user may not use this application"),
-        _ => ("CSIAQ0278E", "access is denied by the access policy"),
+    let (message_id, phrase) = if refusal == Refusal::NotEntitled {
+        ("CSIAQ0279E", "the user may not use this application")
+    } else {
+        ("CSIAQ0278E", "access is denied by the access policy")
     };
-    show::error(app, call, &[], StatusCode::FORBIDDEN, "access_denied", phrase, message_id)
+    hosted::error(app, call, &[], StatusCode::FORBIDDEN, "access_denied", phrase, message_id)
 }
 
 /// Asks somebody to sign in, or to prove anew who they are, and to come back here then.
@@ -128,7 +132,7 @@ pub async fn prove(app: &App, call: &Call, holder: Option<&Holder>, to: &str) ->
         }
         None => (None, Expected::default()),
     };
-    let step = match gate(app, call, &issuer, at_least).first_contact(expected).await.map_err(Stop::failed)? {
+    let step = match gate_of(app, call, &issuer, at_least).first_contact(expected).await.map_err(Stop::failed)? {
         Passage::Ask(step) => step,
         Passage::Refused { refusal, .. } => return Ok(denied(app, call, refusal)),
         Passage::Through(_) => return Err(Fault::stored("a sign-in is through before anybody is known").into()),
@@ -169,7 +173,7 @@ impl<'a> Account<'a> {
 
     /// What policy is asked with.
     pub fn gate(&self) -> Gate<'_> {
-        gate(self.app, self.call, &self.issuer, None)
+        gate_of(self.app, self.call, &self.issuer, None)
     }
 
     /// It is through: there is a session now.
@@ -197,7 +201,7 @@ impl<'a> Account<'a> {
         };
         let to = match &interaction.body.purpose {
             Purpose::Account(to) if same => to.as_str(),
-            _ => super::PATHS[1],
+            _ => HOME,
         };
         Ok(cookies::set(see_other(to)?, session::cookies(call, &session, &sessions)))
     }
@@ -213,6 +217,6 @@ impl<'a> Account<'a> {
     /// The dialogue was over already, or the store failed.
     pub async fn refused(self) -> Result<Response, Stop> {
         commit(self.app, self.call, vec![self.interaction.finish()]).await?;
-        Ok(see_other(super::PATHS[1])?)
+        Ok(see_other(HOME)?)
     }
 }
