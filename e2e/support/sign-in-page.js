@@ -10,12 +10,25 @@ import { directory, until } from './server.js'
 
 const example = join(directory, '../examples/sign-in-page/server.mjs')
 
+/** People who have nothing but a password. */
+export const newcomers = [
+  { id: '6040003INA', username: 'ina', password: 'a phrase of 7 words' },
+  { id: '6040003OTT', username: 'otto', password: 'another phrase of 7' },
+]
+
 /** Makes the tenant file of a server out of the demonstration tenant; `page` is the origin of the sign-in page. */
 export function demonstration(page) {
   const text = readFileSync(join(directory, '../demo/tenant.toml'), 'utf8')
   return () => {
     const own = text.replace('urls = ["http://127.0.0.1:8400", "http://localhost:8400"]', 'urls = ["https://localhost:8460"]')
-    return own
+    const people = newcomers.map(({ id, username, password }) => `
+[[tenant.users]]
+id = "${id}"
+username = "${username}"
+password = "${password}"
+attributes = { name = "${username}" }
+`)
+    return (own + people.join(''))
       .replaceAll('http://localhost:8400/dev/callback', 'https://localhost:8460/dev/callback')
       .replaceAll('http://localhost:8401', page)
       .replaceAll('http://localhost:3000', page)

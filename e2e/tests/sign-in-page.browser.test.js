@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 
 import { holdAuthenticator, openPage, startBrowser } from '../support/browser.js'
 import { startServer, until } from '../support/server.js'
-import { demonstration, pageOrigin, startPage, totp } from '../support/sign-in-page.js'
+import { demonstration, newcomers, pageOrigin, startPage, totp } from '../support/sign-in-page.js'
 
 let server, page, browser, origin
 before(async () => {
@@ -22,6 +22,7 @@ after(async () => {
 })
 
 const admin = { username: 'admin@oracle.com', password: 'Welc0me@1' }
+const [ina, otto] = newcomers
 const joe = { username: 'joe@oracle.com', password: 'Welc0me@2' }
 
 // A refused step is a 401, which browsers note; and where people arrive there is no icon.
@@ -81,7 +82,7 @@ test('a password brings people back to their application, and a wrong one does n
 test('an authenticator is set up on the way, and each of its codes signs in once', async t => {
   const tab = await open(t)
   await comeFrom(tab, 'payroll')
-  await signIn(tab, joe)
+  await signIn(tab, ina)
   await tab.locator('#enrol-TOTP').click()
   const key = await tab.locator('#key').innerText()
   await type(tab, '000000')
@@ -92,7 +93,7 @@ test('an authenticator is set up on the way, and each of its codes signs in once
 
   const second = await open(t)
   await comeFrom(second, 'payroll')
-  await signIn(second, joe)
+  await signIn(second, ina)
   await second.locator('input[name=otpCode]').waitFor()
   // The code that set it up is spent.
   await type(second, totp(key, 1))
@@ -100,7 +101,7 @@ test('an authenticator is set up on the way, and each of its codes signs in once
 
   const third = await open(t)
   await comeFrom(third, 'payroll')
-  await signIn(third, joe)
+  await signIn(third, ina)
   await third.locator('#other').click()
   await third.locator('#way-TOTP').click()
   // A code that was used is no code.
@@ -112,15 +113,28 @@ test('a passkey is made on the way, and signs in the next time', async t => {
   const tab = await open(t)
   await holdAuthenticator(tab)
   await comeFrom(tab, 'payroll')
-  await signIn(tab, admin)
+  await signIn(tab, otto)
   await tab.locator('#enrol-FIDO_AUTHENTICATOR').click()
   await tab.locator('#make').click()
   await tab.locator('#finish').click()
   await arrives(tab)
   await tab.context().clearCookies()
   await comeFrom(tab, 'payroll')
-  await signIn(tab, admin)
+  await signIn(tab, otto)
   await tab.getByRole('button', { name: 'Use your passkey' }).click()
+  await arrives(tab)
+})
+
+test('a code that comes by mail is the second factor of whoever has an address', async t => {
+  const tab = await open(t)
+  const before = (await server.outbox(joe.username)).length
+  await comeFrom(tab, 'payroll')
+  await signIn(tab, joe)
+  await tab.locator('input[name=otpCode]').waitFor()
+  const { code } = await mailed(joe.username, before)
+  await type(tab, code === '000000' ? '111111' : '000000')
+  await tab.locator('#problem:not(:empty)').waitFor()
+  await type(tab, code)
   await arrives(tab)
 })
 
