@@ -38,9 +38,18 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/oauth2/v1/.well-known/openid-configuration", "metadata is public (OpenID Connect Discovery §4)"),
     ("/.well-known/idcs-configuration", "metadata is public (Oracle page §4.6)"),
     ("/oauth2/v1/userlogout", "who is not signed in is sent on, and a browser ends its own session alone"),
-    ("/sso/v1/sdk/session", "a sign-in page brings the token of a sign-in that is through, and nothing comes of any other"),
-    ("/sso/v1/sdk/idp", "a browser goes to another provider with the state of its own sign-in, before anybody is known"),
-    ("/sso/v1/sdk/idp/callback", "a browser comes back with a state that is good once, and the cookie it was sent with"),
+    (
+        "/sso/v1/sdk/session",
+        "a sign-in page brings the token of a sign-in that is through, and nothing comes of any other",
+    ),
+    (
+        "/sso/v1/sdk/idp",
+        "a browser goes to another provider with the state of its own sign-in, before anybody is known",
+    ),
+    (
+        "/sso/v1/sdk/idp/callback",
+        "a browser comes back with a state that is good once, and the cookie it was sent with",
+    ),
     ("/sso/v1/sdk/session/{handle}", "a dialogue opens with its handle and the cookie of its browser"),
     (device::ORACLE_PAGE, "a code is typed before anybody signs in (RFC 8628 §3.3); how often is limited"),
     ("/check_session", "a page without anything on it (Session Management 1.0 §3.2)"),

@@ -233,9 +233,7 @@ fn a_key_has_a_certificate_in_oracles_dialect_and_its_tokens_name_it() {
     // A foreign library reads the certificate: an anchor is a certificate that is well formed.
     let der = base64::engine::general_purpose::STANDARD.decode(key["x5c"][0].as_str().unwrap()).unwrap();
     let der = rustls::pki_types::CertificateDer::from(der);
-    let anchor = rustls::RootCertStore { roots: Vec::new() };
-    let mut store = anchor;
-    store.add(der.clone()).unwrap();
+    rustls::RootCertStore::empty().add(der.clone()).unwrap();
     let fingerprint = URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der));
     assert_eq!(key["x5t#S256"], fingerprint.as_str());
 
@@ -281,7 +279,8 @@ fn a_node_whose_clock_runs_behind_signs_and_publishes() {
         assert!(ring.verify(&token, Typ::AccessToken, behind).is_some());
     }
     // A successor still waits for its time, and is published meanwhile.
-    let plan = rotate(&records, &master(), &tenant(), SigningAlg::Es256, NOW, Overlap { ahead: 60, tail: 600 }).unwrap();
+    let plan =
+        rotate(&records, &master(), &tenant(), SigningAlg::Es256, NOW, Overlap { ahead: 60, tail: 600 }).unwrap();
     let (fresh, old) = (&plan.put[0].kid, &plan.put[1].kid);
     let ring = self::ring(&plan.put);
     assert_eq!(ring.kid(SigningAlg::Es256, behind), Some(old.as_str()));

@@ -6,8 +6,8 @@ use protocol::claims;
 use protocol::records::{AccessTokenFormat, Grant, GrantDetail, GrantId, Seconds, Token, TokenDetail, User};
 use store::{Change, CommitError};
 
-use super::oracle;
 use super::id_token::{IdTokenOf, acr_of, id_token};
+use super::oracle;
 use super::refresh;
 use super::refused::Refused;
 use super::subject::subject;

@@ -140,7 +140,8 @@ pub async fn token_of_state(app: &App, call: &Call, text: &str) -> Option<String
     let asked = json!({ "op": Op::CreateToken.as_str(), "requestState": text }).to_string();
     let request = Body::read(asked.as_bytes()).ok()?.step().ok()?;
     let ecid = EcId::new(app);
-    let step = Step { app, call, caller: &caller, ecid: &ecid, request: &request, state: &state, application: &application };
+    let step =
+        Step { app, call, caller: &caller, ecid: &ecid, request: &request, state: &state, application: &application };
     let said = Box::pin(act(&step)).await.ok()?;
     said.get("authnToken")?.as_str().map(str::to_owned)
 }
