@@ -24,7 +24,14 @@ fn step() -> Step<'static> {
         terms: Some(HOSTILE),
     };
     let form = Form { action: HOSTILE, hidden: &[(HOSTILE, HOSTILE)] };
-    Step { form, client: Some(client), problem: Some(Problem::WrongCode), cancel: true, keep: None, providers: Vec::new() }
+    Step {
+        form,
+        client: Some(client),
+        problem: Some(Problem::WrongCode),
+        cancel: true,
+        keep: None,
+        providers: Vec::new(),
+    }
 }
 
 fn check(page: &Page<'_>, tame: &Page<'_>) {
@@ -70,7 +77,14 @@ fn tame_step() -> Step<'static> {
         terms: Some("https://a.test"),
     };
     let form = Form { action: "/", hidden: &[("a", "b")] };
-    Step { form, client: Some(client), problem: Some(Problem::WrongCode), cancel: true, keep: None, providers: Vec::new() }
+    Step {
+        form,
+        client: Some(client),
+        problem: Some(Problem::WrongCode),
+        cancel: true,
+        keep: None,
+        providers: Vec::new(),
+    }
 }
 
 #[test]

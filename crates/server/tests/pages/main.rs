@@ -316,7 +316,8 @@ fn a_problem_is_read_out_and_known_by_its_word() {
         let mut told = BTreeSet::new();
         for problem in Problem::ALL {
             let form = Form { action: "/login/code", hidden: &[] };
-            let step = Step { form, client: None, problem: Some(problem), cancel: false, keep: None, providers: Vec::new() };
+            let step =
+                Step { form, client: None, problem: Some(problem), cancel: false, keep: None, providers: Vec::new() };
             let page = Page::Totp(TotpEntry { step, length: 6, others: false });
             let html = page.html(&look(&samples::tenant(), language)).unwrap();
             let tags = tags(&html);
@@ -360,7 +361,7 @@ fn every_kind_of_factor_has_words_of_its_own() {
                     problem: None,
                     cancel: false,
                     keep: None,
-            providers: Vec::new(),
+                    providers: Vec::new(),
                 },
                 ways: &[Way { id: "w", kind, detail: "" }],
             });
