@@ -68,12 +68,13 @@ pub(super) async fn asked(
     let flow = desk.flow(step).await?;
     let Some((open, _)) = open(&flow) else { return Err(Stop::Again) };
     let ways = desk.ways(&flow, open).await?;
-    match ways.as_slice() {
-        // A ceremony begins with a press.
-        [only] if only.kind != FactorKind::Passkey => take(&desk, flow, only).await,
-        [first, _, ..] if desk.prefers(&flow, first).await? => take(&desk, flow, first).await,
-        _ => go(interaction, Place::Way),
+    let Some(first) = ways.first() else { return go(interaction, Place::Way) };
+    // A ceremony begins with a press, unless the person wants it to.
+    let at_once = ways.len() == 1 && first.kind != FactorKind::Passkey;
+    if at_once || ways.len() > 1 && desk.prefers(&flow, first).await? {
+        return take(&desk, flow, first).await;
     }
+    go(interaction, Place::Way)
 }
 
 /// Another way than this one: the choice, or, while nobody is known, the first page.
