@@ -1,7 +1,7 @@
 //! Which policy governs a sign-in in the browser, and what it is asked with.
 //!
 //! A client's own policy, whatever kind of flow it was written for; where that says nothing of first contact, or there is none,
-//! a password or a passkey begins a sign-in. Decides nothing by itself: the engine does.
+//! a password, a passkey or a sign-in at a provider of the tenant begins one. Decides nothing by itself: the engine does.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -18,7 +18,7 @@ use crate::fault::Fault;
 /// The id of the built-in policy. No stored policy has it.
 const BUILT_IN: i64 = 0;
 
-/// What applies where nobody wrote a policy: a password or a passkey, and nothing after.
+/// What applies where nobody wrote a policy: a password, a passkey or another provider, and nothing after.
 static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let rule = |id: &str, contact, action| Rule {
         id: id.to_owned(),
@@ -30,7 +30,8 @@ static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| {
         unenrolled: Unenrolled::Ask,
         reauthenticate: false,
     };
-    let methods = vec![Method::Kind(FactorKind::Password), Method::Kind(FactorKind::Passkey)];
+    // What the tenant does not offer is left out: without another provider nobody is sent to one.
+    let methods = [FactorKind::Password, FactorKind::Passkey, FactorKind::Federated].map(Method::Kind).to_vec();
     Arc::new(Policy {
         id: BUILT_IN,
         revision: 1,
