@@ -12,6 +12,7 @@ use store::{Change, CommitError};
 use super::factors::otp;
 use super::factors::questions::Answers;
 use super::mailed::Mailed;
+use super::rescue::Means;
 use super::{Asker, Failure, IssueRequest, SignIns, Submission};
 use crate::delivery::{Channel, Opens};
 use crate::fault::Fault;
@@ -84,6 +85,12 @@ impl SignIns<'_> {
         Ok(())
     }
 
+    /// The address that a person proved for this day, where they did.
+    async fn rescue_address(self, user: &User, means: Means) -> Result<Option<String>, Fault> {
+        let all = self.recoveries(&user.id).await?;
+        Ok(all.into_iter().find(|one| one.means == means).and_then(|one| one.to))
+    }
+
     async fn number(self, user: &User) -> Result<Option<Number>, Fault> {
         if !self.is_offered(FactorKind::SmsOtp) {
             return Ok(None);
@@ -95,10 +102,13 @@ impl SignIns<'_> {
         if let Some(one) = enrolled {
             return Ok(Some(Number::Enrolled(Box::new(one))));
         }
-        let kept = user.attributes.get("phone_number").and_then(|all| all.first());
+        let kept = match self.rescue_address(user, Means::Sms).await? {
+            Some(own) => Some(own),
+            None => user.attributes.get("phone_number").and_then(|all| all.first()).cloned(),
+        };
         Ok(kept
             .filter(|to| otp::check(&self.tenant.tenant, FactorKind::SmsOtp, to).is_ok())
-            .map(|to| Number::Kept(to.clone())))
+            .map(Number::Kept))
     }
 
     async fn answers_of(self, user: &User) -> Result<Option<Enrolment>, Fault> {
@@ -118,7 +128,9 @@ impl SignIns<'_> {
         let mut ways = Vec::with_capacity(3);
         match self.recoverable(username).await? {
             Some(user) => {
-                ways.extend((mail && oracle::recovery_address(&user).is_some()).then_some(Back::Email));
+                let reached = oracle::recovery_address(&user).is_some()
+                    || self.rescue_address(&user, Means::Email).await?.is_some();
+                ways.extend((mail && reached).then_some(Back::Email));
                 ways.extend(self.number(&user).await?.map(|_| Back::Sms));
                 ways.extend(self.answers_of(&user).await?.map(|_| Back::Questions));
             }
@@ -138,7 +150,11 @@ impl SignIns<'_> {
     /// The store failed.
     pub async fn mail_back(self, username: &str, at: Option<&str>) -> Result<(), Failure> {
         let user = self.recoverable(username).await?;
-        let to = user.as_ref().and_then(oracle::recovery_address);
+        let kept = match &user {
+            Some(user) => self.rescue_address(user, Means::Email).await?,
+            None => None,
+        };
+        let to = kept.as_deref().or_else(|| user.as_ref().and_then(oracle::recovery_address));
         let (Some(user), Some(to)) = (&user, to) else { return self.pretend(username, 1).await };
         match self.mail_token(user, Opens::NewPassword, to, at).await {
             Ok(()) | Err(Failure::TooManyMessages | Failure::Unusable(_)) => Ok(()),

@@ -89,7 +89,12 @@ pub async fn act(step: &Step<'_>, detail: &Value) -> Result<Members, Stop> {
         Stands::ExpectEnrolment { .. } => true,
         // Only what recovers an account is set up once a sign-in is ready.
         Stands::Ready => detail.recovery,
-        _ => false,
+        Stands::ExpectFactor(_)
+        | Stands::Issuing { .. }
+        | Stands::ExpectResponse { .. }
+        | Stands::Checking { .. }
+        | Stands::Proven { .. }
+        | Stands::Closed(_) => false,
     };
     if !waits {
         return match after::at_hand(step, flow).await? {
@@ -166,16 +171,14 @@ async fn more(step: &Step<'_>, place: Place) -> Result<Members, Stop> {
 async fn go_on(step: &Step<'_>, place: Place) -> Result<Members, Stop> {
     if place.detail.recovery {
         // What was put off is not put before the person twice.
-        return match &place.flow.stored.state.stage {
-            Stands::ExpectEnrolment { .. } => {
-                let detail = Detail { recovery: false, passed: true, ..place.detail.without() };
-                let place = Place::of(step, place.flow, place.user, detail).await?;
-                let mut body = place.offer(step)?;
-                recover::add_reusable(step, &place, &mut body).await?;
-                Ok(body)
-            }
-            _ => super::authenticate::ready(step, place.flow, &place.user).await,
-        };
+        if matches!(place.flow.stored.state.stage, Stands::ExpectEnrolment { .. }) {
+            let detail = Detail { recovery: false, passed: true, ..place.detail.without() };
+            let place = Place::of(step, place.flow, place.user, detail).await?;
+            let mut body = place.offer(step)?;
+            recover::add_reusable(step, &place, &mut body).await?;
+            return Ok(body);
+        }
+        return super::authenticate::ready(step, place.flow, &place.user).await;
     }
     let policy = after::pinned(step, &place.flow).await?;
     let policy = policy.as_ref().map(|policy| applied::for_stage(&step.call.tenant, policy, None));

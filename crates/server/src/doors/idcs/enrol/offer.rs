@@ -1,5 +1,6 @@
 //! What may be set up, and how each stage of it is told (table 2.4 of the reference).
 
+use engine::policy::Unenrolled;
 use engine::{FactorKind, Stage as Stands};
 use protocol::records::{Enrolment, User};
 use serde_json::{Value, json};
@@ -33,14 +34,11 @@ impl Place {
     /// # Errors
     /// The store failed.
     pub async fn of(step: &Step<'_>, flow: Flow, user: User, detail: Detail) -> Result<Self, Stop> {
-        let (kinds, required) = match &flow.stored.state.stage {
-            Stands::ExpectEnrolment { open, met } => {
-                let must =
-                    open.demands.first().is_some_and(|demand| demand.unenrolled != engine::policy::Unenrolled::Offer);
-                (open.any_of().to_vec(), must && !met)
-            }
-            _ => (Vec::new(), false),
-        };
+        let (mut kinds, mut required) = (Vec::new(), false);
+        if let Stands::ExpectEnrolment { open, met } = &flow.stored.state.stage {
+            let must = open.demands.first().is_some_and(|demand| demand.unenrolled != Unenrolled::Offer);
+            (kinds, required) = (open.any_of().to_vec(), must && !met);
+        }
         let has = step.sign_ins().enrolments_of(&user.id).await?;
         let mut factors: Vec<Factor> = Vec::new();
         for kind in kinds {
