@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::{binary, decode, library};
 use crate::signin::factors::Cause;
 
-/// Roots a relying party may believe, and characters of one.
+/// Roots a relying party may believe.
 pub const MOST_ROOTS: usize = 32;
+/// Characters of one.
 pub const LONGEST_ROOT: usize = 8 * 1024;
 /// The formats the library reads (WebAuthn §8).
 const FORMATS: [&str; 5] = ["packed", "tpm", "android-key", "fido-u2f", "none"];
