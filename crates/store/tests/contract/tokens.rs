@@ -119,7 +119,13 @@ fn a_grant_rotates_from_its_version_only() {
             current.version += 1;
         }
         assert_eq!(store.grant(&tenant(), &current.id).await.unwrap(), Some(current.clone()));
-        assert_eq!(store.grants_of_user(&tenant(), &"6040003OH8".into(), 10).await.unwrap(), [current]);
+        assert_eq!(store.grants_of_user(&tenant(), &"6040003OH8".into(), 10).await.unwrap(), [current.clone()]);
+        let mut later = grant("later");
+        later.created = NOW + 9;
+        store.commit(&tenant(), "test", vec![Change::AddGrant(later.clone())]).await.unwrap();
+        let (tenant, person) = (tenant(), "6040003OH8".into());
+        assert_eq!(store.newest_grants_of_user(&tenant, &person, 10).await.unwrap(), [later.clone(), current]);
+        assert_eq!(store.newest_grants_of_user(&tenant, &person, 1).await.unwrap(), [later]);
     });
 }
 
