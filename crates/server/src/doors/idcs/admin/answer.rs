@@ -24,8 +24,6 @@ const USUAL_PAGE: usize = 50;
 
 /// The token lets nobody in, or lacks the role. What resources there are nobody learns.
 const UNAUTHORIZED: &str = "error.common.common.unauthorized";
-/// What a new password must be, it is not.
-pub(super) const POLICY_VIOLATION: &str = "error.identity.passwordmgmt.pwdpolicyViolation";
 /// The present password is another.
 pub(super) const WRONG_PASSWORD: &str = "error.identity.passwordmgmt.invalidCurrentPassword";
 /// What was mailed is used up, too old, or was never sent.
