@@ -189,13 +189,8 @@ pub static ORACLE_VALUES: Model = model("AllowedValue", "/AllowedValues", &VALUE
 
 /// The schema of profiles of registration.
 pub const PROFILE: &str = "urn:ietf:params:scim:schemas:oracle:idcs:SelfRegistrationProfile";
-const FIELDS: [Attribute; 5] = [
-    text("value"),
-    number("seqNumber"),
-    text("fullyQualifiedAttributeName"),
-    text("metadata"),
-    text("deleteValue"),
-];
+const FIELDS: [Attribute; 5] =
+    [text("value"), number("seqNumber"), text("fullyQualifiedAttributeName"), text("metadata"), text("deleteValue")];
 static PROFILE_ATTRIBUTES: [Attribute; 16] = [
     text("name").read_only(),
     flag("active").read_only(),
