@@ -155,13 +155,16 @@ fn attributes(body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> 
     Ok(kept)
 }
 
+/// A key as it was read: its way, algorithm, public half, proof, what vouches for it, and whether it may be used.
+type Read = (FactorKind, String, Vec<u8>, String, Option<String>, bool);
+
 /// `POST /v1.0/authnmethods/signatures`: a phone enrols its keys.
 pub async fn enrol(State(app): State<App>, call: Call) -> Result<Response, Refusal> {
     let device = calling(&app, &call).await?;
     let malformed = || Refusal::Malformed("The body is not a list of keys.");
     let body = protocol::json::parse(&call.body, protocol::json::USUAL).map_err(|_| malformed())?;
     let list = body.as_array().filter(|list| (1..=KINDS.len()).contains(&list.len())).ok_or_else(malformed)?;
-    let mut keys: Vec<(FactorKind, String, Vec<u8>, String, Option<String>, bool)> = Vec::new();
+    let mut keys: Vec<Read> = Vec::new();
     for one in list {
         let text = |value: &'_ Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let kind = one.get("subType").and_then(Value::as_str);
