@@ -58,7 +58,7 @@ fn office() -> Setup {
     let code =
         format!("grant_types = [\"authorization_code\"]\nredirect_uris = [{CALLBACK:?}]\nconsent = \"never_prompt\"");
     setup()
-        .add(&client("payroll", "payroll-secret", &format!("name = \"Payroll\"\n{code}\npolicy = \"Payroll\"")))
+        .add(&client("wages", "wages-secret", &format!("name = \"Wages\"\n{code}\npolicy = \"Payroll\"")))
         .add(&client("safe", "safe-secret", &format!("name = \"Safe\"\n{code}\npolicy = 880002")))
         .add(RULES)
 }
@@ -72,15 +72,15 @@ async fn signs_in(visitor: &mut Visitor, client: &str, who: (&str, &str)) -> Pag
 async fn the_first_rule_that_holds_says_what_is_asked() {
     let server = office().start().await;
     let mut visitor = Visitor::new(&server);
-    signs_in(&mut visitor, "payroll", PAT).await.landed(CALLBACK);
+    signs_in(&mut visitor, "wages", PAT).await.landed(CALLBACK);
     // An administrator proves a second factor, and may trust the browser for the next time.
     let mut visitor = Visitor::new(&server);
-    let page = signs_in(&mut visitor, "payroll", SCOTT).await;
+    let page = signs_in(&mut visitor, "wages", SCOTT).await;
     assert!(page.path.ends_with("/totp") && page.has("keep"), "{} {}", page.path, page.text());
     let code = totp(SCOTT_TOTP, server.world.now());
     visitor.submit(&page, &[("code", &code), ("trust", "1")]).await.landed(CALLBACK);
     server.world.advance(86_400);
-    signs_in(&mut visitor, "payroll", SCOTT).await.landed(CALLBACK);
+    signs_in(&mut visitor, "wages", SCOTT).await.landed(CALLBACK);
     // Nobody is let in where no rule lets them.
     let mut visitor = Visitor::new(&server);
     let refused = signs_in(&mut visitor, "safe", PAT).await.landed(CALLBACK);
@@ -92,13 +92,13 @@ async fn a_rule_may_want_the_person_to_sign_in_anew() {
     let server = office().start().await;
     let mut visitor = Visitor::new(&server);
     signs_in(&mut visitor, "web", PAT).await.landed(CALLBACK);
-    visitor.get(&code_request("payroll", &[])).await.landed(CALLBACK);
+    visitor.get(&code_request("wages", &[])).await.landed(CALLBACK);
     // The session of an administrator does not do: they prove who they are for this application.
     let mut visitor = Visitor::new(&server);
     signs_in(&mut visitor, "web", SCOTT).await.landed(CALLBACK);
-    let silent = visitor.silently("payroll", &[]).await.landed(CALLBACK);
+    let silent = visitor.silently("wages", &[]).await.landed(CALLBACK);
     assert!(["login_required", "interaction_required"].contains(&silent["error"].as_str()), "{silent:?}");
-    let page = visitor.get(&code_request("payroll", &[])).await;
+    let page = visitor.get(&code_request("wages", &[])).await;
     page.expect(200);
     assert!(page.has("person"), "{}", page.text());
     let page = visitor.submit(&page, &[("password", SCOTT.1)]).await;
@@ -114,9 +114,9 @@ async fn a_rule_may_want_the_person_to_sign_in_anew() {
 async fn the_rules_of_an_application_hold_at_the_oracle_door() {
     let server = office().start().await;
     let page = server.page().await;
-    let step = page.password(Some("Payroll"), SCOTT.0, SCOTT.1).await;
+    let step = page.password(Some("Wages"), SCOTT.0, SCOTT.1).await;
     assert_eq!(step.list("nextAuthFactors"), ["TOTP"], "{}", step.body);
-    page.password(Some("Payroll"), PAT.0, PAT.1).await.token();
+    page.password(Some("Wages"), PAT.0, PAT.1).await.token();
     page.password(Some("Safe"), PAT.0, PAT.1).await.expect(401, "failed", Some("AUTH-3033"));
 }
 
