@@ -219,11 +219,7 @@ impl Dialect {
     /// issuer that is none of these paths is Oracle's, which adds nothing by itself.
     pub fn of(detail: &GrantDetail) -> Self {
         let vendor = detail.issuer != detail.base && detail.issuer.starts_with(&detail.base);
-        if !vendor && detail.original_grant_type != "policyauth" {
-            Self::Standard
-        } else {
-            Self::Vendor
-        }
+        if !vendor && detail.original_grant_type != "policyauth" { Self::Standard } else { Self::Vendor }
     }
 }
 

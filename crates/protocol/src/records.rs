@@ -4,17 +4,17 @@
 
 use serde::{Deserialize, Serialize};
 
+mod carried;
 mod client;
 mod grant;
-mod carried;
 mod oracle;
 mod people;
 mod self_service;
 mod tenant;
 
+pub use carried::Carried;
 pub use client::*;
 pub use grant::*;
-pub use carried::Carried;
 pub use oracle::*;
 pub use people::*;
 pub use self_service::*;

@@ -62,6 +62,11 @@ pub fn of_directory(world: &World, actor: &str, changes: &[DirectoryChange]) -> 
     made.collect()
 }
 
+/// An entry about what a command of ours did.
+pub fn by_command(world: &World, event: &str, command: &str) -> AuditEntry {
+    entry(world, Event::new(event).with("actor", command))
+}
+
 fn entry(world: &World, event: Event) -> AuditEntry {
     let mut body = event.0;
     let _ = ORIGIN.try_with(|origin| {

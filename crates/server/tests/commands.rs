@@ -150,22 +150,84 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
-#[test]
-fn a_server_serves_until_it_is_told_to_stop() {
-    let installation = Installation::new("[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n");
-    succeed(&["apply", demo().to_str().unwrap(), "--config", &installation.config()]);
+/// A form posted to the demo tenant, and the JSON that is answered.
+fn post(address: &str, path: &str, body: &str) -> serde_json::Value {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {DEMO_HOST}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, json) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"))
+}
+
+const DEMO_HOST: &str = "127.0.0.1:8400";
+const LISTEN: &str = "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n";
+
+/// Starts a server; with it its log and its address.
+fn serve(installation: &Installation) -> (Server, BufReader<std::process::ChildStderr>, String) {
     let mut command = Command::new(BINARY);
     command.args(["serve", "--config", &installation.config()]).stderr(Stdio::piped());
     let mut server = Server(command.spawn().unwrap());
     let mut log = BufReader::new(server.0.stderr.take().unwrap());
-    let address = loop {
+    loop {
         let mut line = String::new();
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         if line["message"] == "serving" {
-            break line["listen"].as_str().unwrap().to_owned();
+            let address = line["listen"].as_str().unwrap().to_owned();
+            return (server, log, address);
         }
+    }
+}
+
+#[test]
+fn a_backup_of_a_server_in_use_is_restored_without_what_may_have_been_spent() {
+    const CLIENT: &str = "client_id=administration&client_secret=administration-demo-secret";
+    let first = Installation::new(LISTEN);
+    succeed(&["apply", demo().to_str().unwrap(), "--config", &first.config()]);
+    let backup = first.dir.path().join("backup.sqlite3");
+    let backup = backup.to_str().unwrap();
+    let token = {
+        let (_server, _log, address) = serve(&first);
+        let form = format!("{CLIENT}&grant_type=client_credentials");
+        let token = post(&address, "/oauth2/token", &form)["access_token"].as_str().unwrap().to_owned();
+        succeed(&["backup", backup, "--config", &first.config()]);
+        assert_eq!(post(&address, "/oauth2/introspect", &format!("{CLIENT}&token={token}"))["active"], true);
+        token
     };
+    assert!(fail(&["backup", backup, "--config", &first.config()]).contains("is there already"));
+    assert!(fail(&["restore", backup, "--config", &first.config()]).contains("is there already"));
+
+    let second = Installation::new(LISTEN);
+    let nonsense = second.dir.path().join("nonsense");
+    std::fs::write(&nonsense, "not a database").unwrap();
+    let told = fail(&["restore", nonsense.to_str().unwrap(), "--config", &second.config()]);
+    assert!(told.contains("is no backup of Countersign"), "{told}");
+    // With another master key it is of no use, and says so.
+    fail(&["restore", backup, "--config", &second.config()]);
+    let third = Installation::new(LISTEN);
+    std::fs::copy(first.dir.path().join("master.key"), third.dir.path().join("master.key")).unwrap();
+    succeed(&["restore", backup, "--config", &third.config()]);
+    let (_server, _log, address) = serve(&third);
+    assert_eq!(post(&address, "/oauth2/introspect", &format!("{CLIENT}&token={token}"))["active"], false);
+    let again = post(&address, "/oauth2/token", &format!("{CLIENT}&grant_type=client_credentials"));
+    assert!(again["access_token"].is_string(), "what was configured is there: {again}");
+    let trail = succeed(&["audit", "export", "--config", &third.config()]);
+    assert!(trail.contains("database.restored") && trail.contains("client.changed"), "{trail}");
+    succeed(&["audit", "verify", "--config", &third.config()]);
+}
+
+#[test]
+fn a_server_serves_until_it_is_told_to_stop() {
+    let installation = Installation::new(LISTEN);
+    succeed(&["apply", demo().to_str().unwrap(), "--config", &installation.config()]);
+    let (mut server, mut log, address) = serve(&installation);
     let answer = get(&address, "/");
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("x-request-id"), "{answer}");
     assert!(get(&address, "/dev/outbox").starts_with("HTTP/1.1 404 "), "development only");

@@ -4,6 +4,7 @@
 //! stated as a [`Change`] with the condition under which it may happen.
 
 mod audit;
+mod backup;
 mod change;
 mod config;
 mod directory;
@@ -22,6 +23,7 @@ mod value;
 mod write;
 
 pub use audit::{AuditEntry, AuditSeal};
+pub use backup::{BackupError, copy_sqlite, take_sqlite};
 pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, SignInRow};
 pub use config::StoreConfig;
 pub use directory::{DirectoryChange, DirectoryRows, TenantRows};

@@ -19,7 +19,8 @@ const PLACES: [&str; 3] = ["work", "home", "other"];
 
 pub(super) const TYPE: Attribute = Attribute::text("type", "What the value is for.");
 pub(super) const DISPLAY: Attribute = Attribute::text("display", "The value as it is shown to people.");
-pub(super) const PRIMARY: Attribute = Attribute::new(Kind::Boolean, "primary", "Whether the value is the preferred one.");
+pub(super) const PRIMARY: Attribute =
+    Attribute::new(Kind::Boolean, "primary", "Whether the value is the preferred one.");
 
 pub(super) const NAME: [Attribute; 6] = [
     Attribute::text("formatted", "The whole name, as it is shown."),

@@ -12,6 +12,7 @@ use crate::config::{Config, Mistakes};
 
 mod apply;
 mod audit;
+mod backup;
 mod check;
 mod dev;
 mod explain;
@@ -57,6 +58,15 @@ enum Command {
     /// Export the audit trail, or check that nobody changed it
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Copy the database while it is in use
+    #[command(after_help = "Example:\n  countersign backup /backups/2026-11-22.sqlite3 --config /etc/countersign.toml")]
+    Backup(backup::Backup),
+    /// Make a database of a backup, in which nothing spent or revoked since is good again
+    #[command(
+        after_help = "Examples:\n  countersign restore /backups/2026-11-22.sqlite3 --config /etc/countersign.toml\n  \
+                            pg_restore … && countersign restore --loaded --config /etc/countersign.toml"
+    )]
+    Restore(backup::Restore),
     /// Be a phone: register, and approve or deny sign-ins from the terminal
     #[command(subcommand)]
     Phone(phone::PhoneCommand),
@@ -183,6 +193,8 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] store::StoreError),
     #[error(transparent)]
+    Backup(#[from] store::BackupError),
+    #[error(transparent)]
     Commit(#[from] store::CommitError),
     #[error(transparent)]
     Keys(#[from] crate::keys::KeyError),
@@ -215,6 +227,8 @@ pub fn run() -> ExitCode {
         Command::Keys(KeysCommand::CreateMaster { file }) => keys::create_master(&file),
         Command::Explain(command) => explain::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Backup(command) => backup::backup(&command),
+        Command::Restore(command) => backup::restore(&command),
         Command::Phone(command) => phone::run(command),
     };
     match done {

@@ -10,9 +10,9 @@ mod text;
 
 pub use dev::DevOutbox;
 pub use http::{Http, HttpError};
+pub use link::{LinkText, Opens};
 pub use notice::{Happened, NoticeText};
 pub use smtp::{Smtp, SmtpConfig, SmtpError};
-pub use link::{LinkText, Opens};
 pub use text::{CodeText, TEXT_NAMES, TextError, check_text};
 
 use std::sync::{Arc, OnceLock};

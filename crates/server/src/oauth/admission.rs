@@ -198,10 +198,7 @@ impl<'a> Admission<'a> {
     pub fn denied(&self, refusal: Refusal) -> Response {
         let (message_id, phrase) = match refusal {
             Refusal::NotEntitled => ("CSIAQ0279E", "the user may not use this application"),
-            Refusal::DeniedByPolicy
-            | Refusal::LevelOutOfReach
-            | Refusal::MustEnrol
-            | Refusal::Reauthenticate => {
+            Refusal::DeniedByPolicy | Refusal::LevelOutOfReach | Refusal::MustEnrol | Refusal::Reauthenticate => {
                 ("CSIAQ0278E", "access is denied by the access policy")
             }
         };

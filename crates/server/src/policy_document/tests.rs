@@ -577,18 +577,24 @@ fn unenrolled() -> impl Strategy<Value = Unenrolled> {
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let rule =
-        ("[a-z ]{0,6}[a-z]", any::<bool>(), prop::collection::vec(any_condition(), 0..4), any_action(), unenrolled(), any::<bool>())
-            .prop_map(|(name, always, conditions, action, unenrolled, reauthenticate)| Rule {
-                id: String::new(),
-                name,
-                always,
-                contact: Contact::After,
-                conditions,
-                action,
-                unenrolled,
-                reauthenticate,
-            });
+    let rule = (
+        "[a-z ]{0,6}[a-z]",
+        any::<bool>(),
+        prop::collection::vec(any_condition(), 0..4),
+        any_action(),
+        unenrolled(),
+        any::<bool>(),
+    )
+        .prop_map(|(name, always, conditions, action, unenrolled, reauthenticate)| Rule {
+            id: String::new(),
+            name,
+            always,
+            contact: Contact::After,
+            conditions,
+            action,
+            unenrolled,
+            reauthenticate,
+        });
     let flat = || prop_oneof![Just(Action::Deny), Just(Action::Allow), demand()];
     let adaptive = (flat(), flat(), flat(), flat()).prop_map(|(low, medium, high, very_high)| Adaptive {
         low,

@@ -36,12 +36,7 @@ pub const OWN: [&str; 10] = [
 ///
 /// # Errors
 /// It would be otherwise.
-pub fn own(
-    before: &Document,
-    mut after: Document,
-    is_whole: bool,
-    allowed: &[&str],
-) -> Result<Document, Refusal> {
+pub fn own(before: &Document, mut after: Document, is_whole: bool, allowed: &[&str]) -> Result<Document, Refusal> {
     let foreign = |name: &&String| !allowed.contains(&name.as_str());
     let names: Vec<String> = before.keys().chain(after.keys()).filter(foreign).cloned().collect();
     for name in names {

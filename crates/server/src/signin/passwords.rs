@@ -163,7 +163,11 @@ impl SignIns<'_> {
     }
 
     /// The same for a person who proved in another way who they are: none of the passwords before will do.
-    pub(super) async fn prepare_recovered(self, user: &User, to: Secret<String>) -> Result<(String, Change), NotChanged> {
+    pub(super) async fn prepare_recovered(
+        self,
+        user: &User,
+        to: Secret<String>,
+    ) -> Result<(String, Change), NotChanged> {
         self.judge_new(&to, &user.username, Some(user)).await?;
         self.judge_history(&to, user, &self.remembered(user).await?).await?;
         self.prepare_password(user, to).await

@@ -106,9 +106,7 @@ impl SignIns<'_> {
             Some(own) => Some(own),
             None => user.attributes.get("phone_number").and_then(|all| all.first()).cloned(),
         };
-        Ok(kept
-            .filter(|to| otp::check(&self.tenant.tenant, FactorKind::SmsOtp, to).is_ok())
-            .map(Number::Kept))
+        Ok(kept.filter(|to| otp::check(&self.tenant.tenant, FactorKind::SmsOtp, to).is_ok()).map(Number::Kept))
     }
 
     async fn answers_of(self, user: &User) -> Result<Option<Enrolment>, Fault> {
@@ -137,8 +135,10 @@ impl SignIns<'_> {
             None => {
                 let dice = self.dice(username);
                 ways.extend(mail.then_some(Back::Email));
-                ways.extend((self.is_offered(FactorKind::SmsOtp) && dice[0] % 2 == 0).then_some(Back::Sms));
-                ways.extend((self.is_offered(FactorKind::Questions) && dice[1] % 2 == 0).then_some(Back::Questions));
+                ways.extend((self.is_offered(FactorKind::SmsOtp) && dice[0].is_multiple_of(2)).then_some(Back::Sms));
+                ways.extend(
+                    (self.is_offered(FactorKind::Questions) && dice[1].is_multiple_of(2)).then_some(Back::Questions),
+                );
             }
         }
         Ok(ways)

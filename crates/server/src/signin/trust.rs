@@ -385,7 +385,7 @@ impl SignIns<'_> {
     }
 
     /// What this token names, whether or not it proves anything, and the part of it that would.
-    async fn presented<'t>(self, kind: TrustKind, token: &'t str) -> Result<Option<(Item, Body, &'t str)>, Fault> {
+    async fn presented(self, kind: TrustKind, token: &str) -> Result<Option<(Item, Body, &str)>, Fault> {
         if token.len() != TOKEN || !token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Ok(None);
         }

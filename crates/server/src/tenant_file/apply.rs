@@ -117,10 +117,8 @@ pub async fn apply(
     }
     if !dry_run && !changes.is_empty() {
         // Behind the others: a refusal names a change by its position.
-        let entries: Vec<_> = changes
-            .iter()
-            .map(|(tenant, made)| (tenant.clone(), audit::of_directory(world, "apply", made)))
-            .collect();
+        let entries: Vec<_> =
+            changes.iter().map(|(tenant, made)| (tenant.clone(), audit::of_directory(world, "apply", made))).collect();
         changes.extend(entries);
         store.change_directories(changes).await.map_err(|error| match error {
             CommitError::Refused { index } => ApplyError::Refused(lines.get(index).cloned().unwrap_or_default()),

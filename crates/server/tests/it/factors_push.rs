@@ -47,8 +47,7 @@ impl Phone {
         let invited =
             server.json("POST", path, &desk, &json!({ "owner": owner, "accountName": "scott" })).await.expect(200);
         assert!(invited["qrcode"].as_str().unwrap().len() > 100);
-        let body =
-            json!({ "code": invited["code"], "attributes": { "deviceName": name, "platformType": "ANDROID" } });
+        let body = json!({ "code": invited["code"], "attributes": { "deviceName": name, "platformType": "ANDROID" } });
         let path = "/v1.0/authenticators/registration?metadataInResponse=true";
         let made = server.ask("POST", path).json(&body).send().await.expect(200);
         // A code is good once.

@@ -19,7 +19,7 @@ fn form(page: &Page, id: &str) -> Page {
     let html = page.text();
     let at = html.find(&format!("<form id=\"{id}\"")).unwrap_or_else(|| panic!("no form `{id}`: {html}"));
     let mut cut = page.clone();
-    cut.reply.body = html[at..].as_bytes().to_vec().into();
+    cut.reply.body = html.as_bytes()[at..].to_vec().into();
     cut
 }
 

@@ -162,10 +162,13 @@ async fn several_people_trust_one_browser() {
     assert!(password_is_enough(&mut visitor, "home", PAT).await);
 }
 
+/// A way for trust to end.
+type End = for<'a> fn(&'a TestServer) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
+
 /// After "forget this device", a new password, or the factor taken away, everything is asked again.
 #[tokio::test]
 async fn attack_47_trust_ends_with_the_password_with_the_factor_and_when_it_is_taken_back() {
-    let end: [(&str, for<'a> fn(&'a TestServer) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>); 4] = [
+    let end: [(&str, End); 4] = [
         ("taken back", |server| {
             Box::pin(async {
                 let view = sign_ins(server);

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 
 use self::makers::Maker;
 
+// Not every binary of tests that has a browser has relying parties that ask who made it.
+#[allow(dead_code)]
 #[path = "makers.rs"]
 pub mod makers;
 

@@ -7,8 +7,8 @@ use store::{Challenge, Change, CommitError};
 
 use super::{Failure, Flow, SignIns, kind_of};
 use crate::delivery::{Channel, Outgoing};
-use crate::signin::factors::{self, push::Asked};
 use crate::secret::Secret;
+use crate::signin::factors::{self, push::Asked};
 use crate::tokens;
 
 /// Seconds a person may take at another identity provider.

@@ -33,7 +33,14 @@ pub struct Judgement {
 impl Judgement {
     /// A right answer.
     pub fn right() -> Self {
-        Self { passed: true, user_verified: false, upstream: None, challenge_dead: false, cause: Cause::Right, changes: Vec::new() }
+        Self {
+            passed: true,
+            user_verified: false,
+            upstream: None,
+            challenge_dead: false,
+            cause: Cause::Right,
+            changes: Vec::new(),
+        }
     }
 
     /// A wrong answer, after which the same challenge may be tried again.

@@ -233,7 +233,8 @@ impl Ways {
         let asked = device::find(&server.app, &view, user_code).await.unwrap().unwrap();
         let now = server.world.now();
         let kind = FactorKind::Password;
-        let proof = Proof { kind, at: now, enrolment: None, user_verified: false, this_run: true, first: true, upstream: None };
+        let proof =
+            Proof { kind, at: now, enrolment: None, user_verified: false, this_run: true, first: true, upstream: None };
         let approval = Approval {
             subject: person.id.into(),
             proofs: vec![proof],

@@ -55,7 +55,7 @@ impl Refusal {
 
     /// A value is missing or wrong.
     pub(super) fn value(detail: impl Into<String>) -> Self {
-        Self::Scim(scim::Refusal::value(&detail.into()))
+        Self::Scim(scim::Refusal::value(detail.into()))
     }
 
     fn into_response(self, call: &Call) -> Response {

@@ -33,6 +33,9 @@ pub enum Op {
     SocialRegister,
 }
 
+/// Answers to questions, by the keys of their questions.
+pub type Answers = Vec<(String, Secret<String>)>;
+
 impl Op {
     /// All of them.
     pub const ALL: [Self; 7] = [
@@ -326,7 +329,7 @@ impl Credentials {
     ///
     /// # Errors
     /// They are not in form.
-    pub fn answers(&self) -> Result<Option<Vec<(String, Secret<String>)>>, Failed> {
+    pub fn answers(&self) -> Result<Option<Answers>, Failed> {
         let list = match self.members.get("questions") {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Array(list)) => list,

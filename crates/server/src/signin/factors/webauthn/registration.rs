@@ -154,15 +154,15 @@ fn check(
     };
     let party = attestation::believing(rp)?;
     // The result does not say whether the person was verified; asking with the demand does.
-    let (passkey, user_verified) = match party.finish_passkey_registration(&presented, &state(UserVerification::Required)?)
-    {
-        Ok(passkey) => (passkey, true),
-        Err(PasskiError::UserVerificationRequired) => {
-            let lenient = state(ceremony.user_verification)?;
-            (party.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
-        }
-        Err(error) => return Err(cause(&error)),
-    };
+    let (passkey, user_verified) =
+        match party.finish_passkey_registration(&presented, &state(UserVerification::Required)?) {
+            Ok(passkey) => (passkey, true),
+            Err(PasskiError::UserVerificationRequired) => {
+                let lenient = state(ceremony.user_verification)?;
+                (party.finish_passkey_registration(&presented, &lenient).map_err(|error| cause(&error))?, false)
+            }
+            Err(error) => return Err(cause(&error)),
+        };
     let sound = attestation::is_let_in(rp, &passkey)
         && ALGORITHMS.contains(&passkey.algorithm)
         && (1..=1023).contains(&passkey.credential_id.len());

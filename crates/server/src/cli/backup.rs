@@ -1,0 +1,91 @@
+//! `backup` and `restore`: a copy of the database in use, and a database made from one in which nothing spent is good again.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use clap::Args;
+use store::{Change, CommitError};
+
+use super::{Configured, Failure, block_on, print};
+use crate::app::{Ground, StartError};
+use crate::audit;
+use crate::config::Database;
+use crate::directory::Directories;
+
+/// Documents that a restore keeps: what people and administrators set up, and what says that it was used. Everything else, known
+/// or to come, may have been spent or ended since and goes.
+const KEPT: [&str; 5] =
+    ["AuthenticationFactorSettings", "password", "preferred-factor", "terms-accepted", "upstream-link"];
+
+#[derive(Args)]
+pub(super) struct Backup {
+    /// The file to make; must not be there yet
+    #[arg(value_name = "FILE")]
+    file: std::path::PathBuf,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// A file that `countersign backup` made; the configured database must not be there yet
+    #[arg(value_name = "FILE", required_unless_present = "loaded", conflicts_with = "loaded")]
+    file: Option<std::path::PathBuf>,
+    /// The configured database was loaded by other means (`pg_restore`): only end what may have been spent since
+    #[arg(long)]
+    loaded: bool,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+pub(super) fn backup(command: &Backup) -> Result<(), Failure> {
+    let config = command.configured.load()?;
+    let Database::Sqlite(database) = &config.database else {
+        return Err(Failure::Told(
+            "this database is PostgreSQL's to copy: use `pg_dump --format=custom`, or continuous archiving".to_owned(),
+        ));
+    };
+    eprintln!("copying {} while it is in use", database.display());
+    let bytes = store::copy_sqlite(database, &command.file)?;
+    print(&format!(
+        "{}: {} KiB. It is worth nothing without the master key, which is kept elsewhere\n",
+        command.file.display(),
+        bytes.div_ceil(1024)
+    ))
+}
+
+pub(super) fn restore(command: &Restore) -> Result<(), Failure> {
+    let config = command.configured.load()?;
+    match (&command.file, &config.database) {
+        (Some(file), Database::Sqlite(database)) => store::take_sqlite(file, database)?,
+        (Some(_), _) => {
+            return Err(Failure::Told(
+                "this database is PostgreSQL's to restore: use `pg_restore`, then `countersign restore --loaded` before any \
+                 server is started"
+                    .to_owned(),
+            ));
+        }
+        (None, _) => {}
+    }
+    block_on(async {
+        let ground = Ground::open(&config, false).await?;
+        // Opens what is sealed: the copy of another installation is noticed here and not by the first person to sign in.
+        let _ = Directories::load(ground.store.clone(), Arc::clone(&ground.master)).await.map_err(StartError::from)?;
+        let mut text = String::new();
+        for rows in ground.store.load_directory().await?.tenants {
+            let tenant = rows.tenant.id;
+            ground.store.forget_what_may_be_spent(&tenant, &KEPT, ground.world.now()).await.map_err(told)?;
+            let entry = Change::Audit(audit::by_command(&ground.world, "database.restored", "restore"));
+            ground.store.commit(&tenant, "restore", vec![entry]).await.map_err(told)?;
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "{tenant}: sign-ins, sessions, grants and tokens ended");
+        }
+        ground.store.close().await;
+        text.push_str("people sign in anew; factors, passwords and configuration are those of the backup\n");
+        print(&text)
+    })
+}
+
+fn told(error: CommitError) -> Failure {
+    Failure::Told(format!("{error}; the database must not be used before `countersign restore --loaded` succeeded"))
+}
