@@ -73,7 +73,7 @@ impl Mutator {
         let at = self.below(input.len() + 1);
         let end = at + self.below(input.len() - at + 1);
         match self.below(8) {
-            0 if !input.is_empty() => input[at.min(input.len() - 1)] ^= 1 << self.below(8),
+            0 if at < input.len() => input[at] ^= 1 << self.below(8),
             1 => input.truncate(at),
             2 => drop(input.drain(at..end)),
             3 => {

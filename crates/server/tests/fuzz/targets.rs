@@ -7,7 +7,7 @@ use protocol::authorize::read as read_authorization;
 use protocol::claims_request::ClaimsRequest;
 use protocol::form::Form;
 use protocol::json::{self, USUAL};
-use protocol::jwk::Jwk;
+use protocol::jwk::JwkSet;
 use protocol::records::{ClientId, SigningAlg};
 use protocol::scim::{Filter, Path};
 use protocol::{
@@ -73,7 +73,7 @@ pub fn jwe(bytes: &[u8]) {
 
 pub fn jwk(bytes: &[u8]) {
     if let Some(value) = value(bytes) {
-        let _ = Jwk::parse(&value);
+        let _ = JwkSet::parse(&value);
     }
 }
 
@@ -115,7 +115,7 @@ pub fn registration(bytes: &[u8]) {
 
 pub fn search(bytes: &[u8]) {
     let Ok(form) = Form::parse(bytes) else { return };
-    if let Ok(search) = searching::Search::read(&form, &["id", "userId", "enabled"]) {
+    if let Ok(search) = searching::Listing::read(&form, &["id", "userId", "enabled"]) {
         let _ = search.matches(&serde_json::json!({ "id": "1", "userId": "u", "enabled": true }));
     }
 }
