@@ -228,11 +228,11 @@ fn a_server_serves_until_it_is_told_to_stop() {
     let installation = Installation::new(LISTEN);
     succeed(&["apply", demo().to_str().unwrap(), "--config", &installation.config()]);
     let (mut server, mut log, address) = serve(&installation);
-    let answer = get(&address, "/");
+    let answer = get(&address, "/nothing-here");
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("x-request-id"), "{answer}");
     assert!(get(&address, "/dev/outbox").starts_with("HTTP/1.1 404 "), "development only");
     signal(&server.0, "-HUP");
-    assert!(get(&address, "/").starts_with("HTTP/1.1 404 "), "a hangup ends nothing");
+    assert!(get(&address, "/nothing-here").starts_with("HTTP/1.1 404 "), "a hangup ends nothing");
     signal(&server.0, "-TERM");
     assert!(server.0.wait().unwrap().success());
     let mut rest = String::new();

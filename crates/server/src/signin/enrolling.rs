@@ -20,6 +20,9 @@ use crate::fault::Fault;
 use crate::secret::Secret;
 
 const KIND: &str = "enrolling";
+/// What is proved by it, for whoever commits it with what they have.
+pub type Unkept = Vec<Change>;
+
 /// Seconds an enrolment may take.
 pub const LIFE: Seconds = 900;
 /// Generators a person may have, those in phones included.

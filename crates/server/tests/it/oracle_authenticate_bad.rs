@@ -470,7 +470,7 @@ fn every_step_may_land_on_another_node() {
 #[tokio::test]
 async fn states_do_not_grow_with_what_is_typed() {
     let (server, page) = world::start().await;
-    let long = "\u{1}\"\u{fc}".repeat(330);
+    let long = "\u{1}\"\u{fc}".repeat(200);
     let start = page.start(Some(MFA)).await;
     let mut asked = start.clone();
     for _ in 0..3 {

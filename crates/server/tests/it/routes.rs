@@ -47,6 +47,7 @@ fn fill(path: &str) -> String {
         ("{page}", "password"),
         ("{item}", "totp"),
         ("{client}", ACME.client),
+        ("{provider}", "nobody-we-know"),
     ]
     .iter()
     .fold(path.to_owned(), |path, (name, value)| path.replace(name, value))

@@ -563,10 +563,9 @@ async fn the_vendors_shape_is_of_the_same_people() {
 async fn what_the_server_can_do_is_described_and_true() {
     let (server, token) = provisioned().await;
     let provider = scim(&get(&server, "/scim/v2/ServiceProviderConfig", &token).await, 200);
-    for what in ["patch", "filter", "sort", "etag", "changePassword"] {
+    for what in ["patch", "bulk", "filter", "sort", "etag", "changePassword"] {
         assert_eq!(provider[what]["supported"], true, "{what}");
     }
-    assert_eq!(provider["bulk"]["supported"], false);
     let types = scim(&get(&server, "/scim/v2/ResourceTypes", &token).await, 200);
     assert_eq!(types["totalResults"], 2);
     let schemas = scim(&get(&server, "/scim/v2/Schemas", &token).await, 200);

@@ -98,15 +98,16 @@ fn flag(body: &Document, name: &str) -> bool {
     matches!(body.get(name), Some(Value::Bool(true))) || body.get(name).and_then(Value::as_str) == Some("true")
 }
 
-/// The person of the token, who must be the one that is named.
-async fn own(app: &App, call: &Call, body: &Document) -> Result<(Caller, User), Refusal> {
+/// The person of the token, who must be the one that is named, and what they sent; strangers are not told what is wrong with it.
+async fn own(app: &App, call: &Call) -> Result<(Caller, User, Document), Refusal> {
     let (caller, user) = guard::person(app, call, &[AppRole::Me]).await?;
+    let body = answer::body(call)?;
     let named = body.get("user").and_then(|user| user.get("value")).and_then(Value::as_str);
     match named {
         Some(named) if named != user.id.as_str() => {
             Err(Refusal::No { status: 403, message: NOT_ALLOWED, detail: "this is another person".to_owned() })
         }
-        Some(_) | None => Ok((caller, user)),
+        Some(_) | None => Ok((caller, user, body)),
     }
 }
 
@@ -138,8 +139,7 @@ async fn enrol(State(app): State<App>, call: Call) -> Response {
 }
 
 async fn enrolling(app: &App, call: &Call) -> Result<Response, Refusal> {
-    let body = answer::body(call)?;
-    let (caller, user) = own(app, call, &body).await?;
+    let (caller, user, body) = own(app, call).await?;
     let sign_ins = SignIns { app, tenant: &call.tenant };
     demand_add(sign_ins, &caller, &user).await?;
     let factors = texts(&body, "authnFactors")?;
@@ -247,8 +247,7 @@ async fn initiate(State(app): State<App>, call: Call) -> Response {
 }
 
 async fn initiating(app: &App, call: &Call) -> Result<Response, Refusal> {
-    let body = answer::body(call)?;
-    let (caller, user) = own(app, call, &body).await?;
+    let (caller, user, body) = own(app, call).await?;
     let sign_ins = SignIns { app, tenant: &call.tenant };
     demand_add(sign_ins, &caller, &user).await?;
     let one = under_way(app, sign_ins, &user, &body).await?;
@@ -270,15 +269,18 @@ async fn validate(State(app): State<App>, call: Call) -> Response {
 }
 
 async fn validating(app: &App, call: &Call) -> Result<Response, Refusal> {
-    let body = answer::body(call)?;
-    let (caller, user) = own(app, call, &body).await?;
+    let (caller, user, body) = own(app, call).await?;
     let sign_ins = SignIns { app, tenant: &call.tenant };
     let mut shown = echoed(&body);
     if body.get("securityQuestions").is_some_and(|value| !value.is_null()) {
         answers(call, sign_ins, &caller, &user, &body).await?;
     } else {
-        demand_add(sign_ins, &caller, &user).await?;
-        let one = under_way(app, sign_ins, &user, &body).await?;
+        let one = under_way(app, sign_ins, &user, &body).await;
+        // A phone that registered is a method already; whether it might was asked when it was invited.
+        if !one.as_ref().is_ok_and(Enrolling::waits_for_a_phone) {
+            demand_add(sign_ins, &caller, &user).await?;
+        }
+        let one = one?;
         let evidence = match code(&body)? {
             Some(code) => Evidence::Code(code),
             None if one.waits_for_a_phone() => Evidence::Nothing,
@@ -382,8 +384,7 @@ fn which(body: &Document) -> Result<Which, Refusal> {
 }
 
 async fn removing(app: &App, call: &Call) -> Result<Response, Refusal> {
-    let body = answer::body(call)?;
-    let (caller, user) = own(app, call, &body).await?;
+    let (caller, user, body) = own(app, call).await?;
     let which = which(&body)?;
     let sign_ins = SignIns { app, tenant: &call.tenant };
     let all = sign_ins.enrolments_of(&user.id).await?;

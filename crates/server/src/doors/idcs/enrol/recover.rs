@@ -13,7 +13,7 @@ use crate::doors::idcs::authenticate::request::Op;
 use crate::doors::idcs::authenticate::scene::clean;
 use crate::doors::idcs::authenticate::state::Stage;
 use crate::doors::idcs::authenticate::step::{Members, Step, Stop};
-use crate::signin::enrolling::{Enrolling, Finished};
+use crate::signin::enrolling::{Enrolling, Finished, Unkept};
 use crate::signin::factors::otp;
 use crate::signin::preferred::Preferred;
 use crate::signin::rescue::{Means, Recovery};
@@ -143,7 +143,7 @@ pub async fn finished(
     one: &Enrolling,
     factor: Factor,
     finished: Option<Finished>,
-    changes: Vec<store::Change>,
+    changes: Unkept,
 ) -> Result<Members, Stop> {
     let Some(means) = means(factor) else { return offer(step, &place).await };
     let recovery = Recovery { means, to: one.address().map(str::to_owned), grant: Some(place.flow.id.clone()) };
