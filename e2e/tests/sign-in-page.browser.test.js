@@ -125,17 +125,27 @@ test('a passkey is made on the way, and signs in the next time', async t => {
   await arrives(tab)
 })
 
-test('a code that comes by mail is the second factor of whoever has an address', async t => {
+test('mail is set up on the way, and its codes are the second factor from then on', async t => {
   const tab = await open(t)
   const before = (await server.outbox(joe.username)).length
   await comeFrom(tab, 'payroll')
   await signIn(tab, joe)
+  await tab.locator('#enrol-EMAIL').click()
   await tab.locator('input[name=otpCode]').waitFor()
   const { code } = await mailed(joe.username, before)
   await type(tab, code === '000000' ? '111111' : '000000')
   await tab.locator('#problem:not(:empty)').waitFor()
   await type(tab, code)
+  await tab.locator('#finish').click()
   await arrives(tab)
+
+  const second = await open(t)
+  const sent = (await server.outbox(joe.username)).length
+  await comeFrom(second, 'payroll')
+  await signIn(second, joe)
+  await second.locator('input[name=otpCode]').waitFor()
+  await type(second, (await mailed(joe.username, sent)).code)
+  await arrives(second)
 })
 
 test('a forgotten password is replaced by what comes by mail', async t => {
