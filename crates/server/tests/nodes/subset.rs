@@ -75,7 +75,9 @@ fn no_statement_asks_for_what_a_compatible_database_lacks() {
         let text = statements(&path);
         seen += text.matches("INSERT INTO").count();
         for (word, why) in FOREIGN {
-            assert!(!text.contains(word), "`{word}` in {}: {why}", path.display());
+            // A copy of a database in use is SQLite's alone.
+            let may = *word == "VACUUM" && path.ends_with("backup.rs");
+            assert!(may || !text.contains(word), "`{word}` in {}: {why}", path.display());
         }
         // Who claims rows in a subquery must say how many, or two nodes take all of each other's.
         assert!(!text.contains("FOR UPDATE") || path.ends_with("migrate.rs"), "{}", path.display());
