@@ -42,18 +42,21 @@ const CANCEL_CHALLENGE: &str = "UPDATE challenges SET state = 'canceled', update
 const CANCEL_CHALLENGES_OF: &str = "UPDATE challenges SET state = 'canceled', updated = $1, version = version + 1 \
      WHERE sign_in = $2 AND tenant = $3 AND enrolment = $4 AND state = 'pending'";
 // The exponent is capped apart, so that the shift itself cannot overflow.
+// What is forgotten counts no more, whether or not it was swept yet.
 const CHARGE: &str = "INSERT INTO attempts (name, tenant, failures, rests_until, expires) \
      VALUES ($1, $2, 1, CAST($3 AS BIGINT), $4) \
-     ON CONFLICT (name, tenant) DO UPDATE SET failures = attempts.failures + 1, \
+     ON CONFLICT (name, tenant) DO UPDATE SET \
+     failures = CASE WHEN attempts.expires <= CAST($5 AS BIGINT) THEN 1 ELSE attempts.failures + 1 END, \
      rests_until = CASE \
-       WHEN attempts.failures + 1 < CAST($5 AS BIGINT) THEN 0 \
-       WHEN attempts.failures + 1 - CAST($5 AS BIGINT) > 30 THEN CAST($6 AS BIGINT) + CAST($7 AS BIGINT) \
-       WHEN (CAST($8 AS BIGINT) << CAST(attempts.failures + 1 - CAST($5 AS BIGINT) AS INTEGER)) > CAST($7 AS BIGINT) \
-         THEN CAST($6 AS BIGINT) + CAST($7 AS BIGINT) \
-       ELSE CAST($6 AS BIGINT) \
-         + (CAST($8 AS BIGINT) << CAST(attempts.failures + 1 - CAST($5 AS BIGINT) AS INTEGER)) END, \
+       WHEN attempts.expires <= CAST($5 AS BIGINT) THEN excluded.rests_until \
+       WHEN attempts.failures + 1 < CAST($6 AS BIGINT) THEN 0 \
+       WHEN attempts.failures + 1 - CAST($6 AS BIGINT) > 30 THEN CAST($5 AS BIGINT) + CAST($7 AS BIGINT) \
+       WHEN (CAST($8 AS BIGINT) << CAST(attempts.failures + 1 - CAST($6 AS BIGINT) AS INTEGER)) > CAST($7 AS BIGINT) \
+         THEN CAST($5 AS BIGINT) + CAST($7 AS BIGINT) \
+       ELSE CAST($5 AS BIGINT) \
+         + (CAST($8 AS BIGINT) << CAST(attempts.failures + 1 - CAST($6 AS BIGINT) AS INTEGER)) END, \
      expires = excluded.expires \
-     WHERE attempts.rests_until <= CAST($6 AS BIGINT)";
+     WHERE attempts.rests_until <= CAST($5 AS BIGINT)";
 const CLEAR_ATTEMPTS: &str = "DELETE FROM attempts WHERE name = $1 AND tenant = $2";
 // A node whose clock is a little behind counts in the newer window rather than opening the older one again.
 const METER: &str = "INSERT INTO meters (name, tenant, started, units, expires) \
@@ -227,8 +230,8 @@ fn compile_one(
                     t(),
                     first.into(),
                     forgotten.into(),
-                    limit.max(1).into(),
                     at.into(),
+                    limit.max(1).into(),
                     max_rest.into(),
                     rest.into(),
                 ],

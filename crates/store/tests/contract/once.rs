@@ -162,6 +162,22 @@ fn a_counter_rests_longer_with_every_failure_beyond_the_limit() {
     });
 }
 
+/// Failures of weeks ago made the first wrong answer rest, where nothing had been swept in between.
+#[test]
+fn forgotten_failures_count_no_more_before_they_are_swept() {
+    on_both(|store| async move {
+        for at in [NOW, NOW + 1, NOW + 2] {
+            do_one(&store, charge(at)).await;
+        }
+        let forgotten = NOW + 2 + 86_400 + 200;
+        do_one(&store, charge(forgotten - 1)).await;
+        assert_eq!(store.attempts(&tenant(), "password:6040003OH8").await.unwrap().failures, 4);
+        do_one(&store, charge(forgotten + 2 * 86_400)).await;
+        let attempts = store.attempts(&tenant(), "password:6040003OH8").await.unwrap();
+        assert_eq!(attempts, Attempts { failures: 1, rests_until: 0 });
+    });
+}
+
 #[test]
 fn a_counter_with_extreme_settings_neither_overflows_nor_opens() {
     on_both(|store| async move {
