@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod audit;
 mod carried;
 mod client;
 mod grant;
@@ -12,6 +13,7 @@ mod people;
 mod self_service;
 mod tenant;
 
+pub use audit::*;
 pub use carried::Carried;
 pub use client::*;
 pub use grant::*;

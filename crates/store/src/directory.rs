@@ -183,7 +183,7 @@ const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, 
      attempted = excluded.attempted, version = enrolments.version + 1, managed = excluded.managed";
 const REMOVE_ENROLMENT: &str = "DELETE FROM enrolments WHERE id = $1 AND tenant = $2";
 
-const REMOVE_TENANT: [&str; 21] = [
+const REMOVE_TENANT: [&str; 22] = [
     "DELETE FROM tenants WHERE id = $1",
     "DELETE FROM sources WHERE tenant = $1",
     "DELETE FROM user_groups WHERE tenant = $1",
@@ -205,6 +205,7 @@ const REMOVE_TENANT: [&str; 21] = [
     "DELETE FROM revoked_jwts WHERE tenant = $1",
     "DELETE FROM outbox WHERE tenant = $1",
     "DELETE FROM decisions WHERE tenant = $1",
+    "DELETE FROM audit_cursors WHERE tenant = $1",
 ];
 
 /// A read of the whole is tried again when the directory changed meanwhile; never more often than this.
@@ -292,7 +293,9 @@ impl Store {
         }
         // Last, so that the row everybody changes is held for the shortest time.
         ops.push(Op::must(0, BUMP, Vec::new()).may_raise());
-        self.transact("change directory", ops).await.map(|_| ())
+        self.transact("change directory", ops).await?;
+        self.spread_word().await;
+        Ok(())
     }
 }
 
@@ -341,7 +344,10 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
     let remove = |documents: &Documents, id: String| Op::any(index, documents.remove, vec![t(), id.into()]);
     let op = match change {
         DirectoryChange::PutTenant(value) if value.id != *tenant => return Err(CommitError::Refused { index }),
-        DirectoryChange::PutTenant(value) => Op::must(index, PUT_TENANT, vec![t(), json(&value)?]),
+        DirectoryChange::PutTenant(value) => {
+            audit::cursor::keep(index, tenant, value.settings.audit.webhooks.keys(), ops)?;
+            Op::must(index, PUT_TENANT, vec![t(), json(&value)?])
+        }
         DirectoryChange::RemoveTenant => {
             ops.extend(REMOVE_TENANT.iter().map(|sql| Op::any(index, sql, vec![t()])));
             return Ok(());

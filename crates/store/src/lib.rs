@@ -22,7 +22,8 @@ mod sweep;
 mod value;
 mod write;
 
-pub use audit::{AuditEntry, AuditSeal};
+pub use audit::cursor::AuditCursor;
+pub use audit::{AuditAnchor, AuditEntry, AuditSeal};
 pub use backup::{BackupError, copy_sqlite, take_sqlite};
 pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, SignInRow};
 pub use config::StoreConfig;

@@ -2,6 +2,7 @@
 //! Knows connections, not tables.
 
 mod group;
+mod listen;
 mod pipeline;
 mod tls;
 
@@ -20,6 +21,7 @@ use crate::op::{Op, unstorable};
 use crate::sqlite::Decode;
 use crate::value::{Param, Row, Value};
 use group::Group;
+use listen::Word;
 use pipeline::together;
 
 /// A transaction that lost against another is tried this often.
@@ -44,6 +46,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) struct Postgres {
     pool: Pool,
     group: Group,
+    word: Word,
 }
 
 impl Postgres {
@@ -51,6 +54,7 @@ impl Postgres {
     pub(crate) async fn open(url: &str, size: usize, ca: Option<&Path>) -> Result<Self, StoreError> {
         let config = config(url)?;
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let word = Word::new(config.clone(), ca.map(Path::to_owned));
         let manager = match tls::connector(&config, ca)? {
             Some(tls) => Manager::from_config(config, tls, settings),
             None => Manager::from_config(config, NoTls, settings),
@@ -69,7 +73,7 @@ impl Postgres {
             .build()
             .map_err(|source| StoreError::from("the pool cannot be made", source))?;
         let group = Group::start(pool.clone());
-        let store = Self { pool, group };
+        let store = Self { pool, group, word };
         drop(store.connection().await?);
         Ok(store)
     }
@@ -142,6 +146,16 @@ impl Postgres {
                 Err(error) => return Err(cannot_write(error)),
             }
         }
+    }
+
+    /// Says to every node that something changed; see [`Word::spread`].
+    pub(crate) async fn spread_word(&self) {
+        self.word.spread(&self.pool).await;
+    }
+
+    /// See [`Word::hear`].
+    pub(crate) async fn hear_word(&self, heard: impl FnMut()) {
+        self.word.hear(heard).await;
     }
 
     pub(crate) async fn close(&self) {

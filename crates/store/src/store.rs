@@ -58,8 +58,31 @@ impl Store {
 
     /// Makes all of these changes or none, and answers when they are durable. `name` says what it is in traces.
     pub async fn commit(&self, tenant: &TenantId, name: &'static str, changes: Vec<Change>) -> Result<(), CommitError> {
+        let tells = changes.iter().any(|change| matches!(change, Change::DirectoryAt { .. }));
         let ops = write::compile(tenant, changes)?;
-        self.transact(name, ops).await.map(|_| ())
+        self.transact(name, ops).await?;
+        if tells {
+            self.spread_word().await;
+        }
+        Ok(())
+    }
+
+    /// Calls `heard` whenever somebody changed the directory, and whenever that may have happened unheard. Ends at once where the
+    /// database passes no word on (SQLite, CockroachDB), and never elsewhere: whoever follows the directory asks for its version
+    /// now and then in any case, for word may be lost.
+    pub async fn hear_of_changes(&self, heard: impl FnMut()) {
+        match &self.0.db {
+            Db::Sqlite(_) => {}
+            Db::Postgres(db) => db.hear_word(heard).await,
+        }
+    }
+
+    /// Says to every node that the directory changed.
+    pub(crate) async fn spread_word(&self) {
+        match &self.0.db {
+            Db::Sqlite(_) => {}
+            Db::Postgres(db) => db.spread_word().await,
+        }
     }
 
     /// Whether the database answers.

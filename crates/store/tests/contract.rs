@@ -15,6 +15,8 @@ mod crash;
 mod directory;
 #[path = "contract/items.rs"]
 mod items;
+#[path = "contract/listen.rs"]
+mod listen;
 #[path = "contract/lost.rs"]
 mod lost;
 #[path = "contract/once.rs"]

@@ -134,6 +134,9 @@ pub struct TenantSettings {
     pub terms: BTreeMap<String, TermsOfUse>,
     /// The statements of terms of use, by identifier.
     pub terms_statements: BTreeMap<String, TermsStatement>,
+    /// What becomes of the audit trail.
+    #[serde(skip_serializing_if = "AuditSettings::is_default")]
+    pub audit: AuditSettings,
 }
 
 impl Default for TenantSettings {
@@ -181,6 +184,7 @@ impl Default for TenantSettings {
             oracle: OracleSettings::default(),
             texts: BTreeMap::new(),
             look: LookSettings::default(),
+            audit: AuditSettings::default(),
         }
     }
 }

@@ -177,7 +177,9 @@ fn who_was_in_a_group_before_groups_were_asked_is_found_when_they_are() {
          created, updated, managed) VALUES ('U3', 'two', 's', 'c', 'c', 1, NULL, '[\"g\"]', '{}', 0, 1, 1, 1)",
     ];
     /// What takes a fresh database back to where V2 left it.
-    const BACK: [&str; 12] = [
+    const BACK: [&str; 14] = [
+        "DROP TABLE audit_cursors",
+        "DROP TABLE audit_anchors",
         "DROP TABLE audit",
         "DROP TABLE audit_seals",
         "DROP INDEX grants_by_session",
