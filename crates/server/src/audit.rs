@@ -2,20 +2,77 @@
 //!
 //! An entry is not written by whoever does something, it follows from the [`Change`]s that do it, in the same transaction: what is
 //! committed is on record and what is not is not. The matches below name every change there is; a new one does not compile before it
-//! is said whether it is worth an entry. Entries hold ids, never what was typed, shown or handed out. [`seal`] chains them.
+//! is said whether it is worth an entry. Entries hold ids, never what was typed, shown or handed out. [`seal`] chains them, [`tell`]
+//! tells webhooks of them, [`keep`] removes old ones.
 
 use std::cell::OnceCell;
 use std::future::Future;
 use std::net::IpAddr;
 
-use protocol::records::Grant;
+use protocol::records::{Grant, TenantId};
 use serde_json::{Map, Value, json};
 use store::{AuditEntry, Change, DirectoryChange, Item};
 
 use crate::listen::RequestId;
 use crate::world::World;
 
+pub mod keep;
 pub mod seal;
+pub mod tell;
+
+/// What an entry may be about.
+pub const EVENTS: [&str; 50] = [
+    "factor.tried",
+    "factor.proved",
+    "factor.enrolled",
+    "factor.changed",
+    "factor.removed",
+    "sign_in.refused",
+    "grant.issued",
+    "grant.revoked",
+    "grants.revoked",
+    "token.revoked",
+    "user.added",
+    "user.changed",
+    "user.removed",
+    "group.added",
+    "group.changed",
+    "group.removed",
+    "group.joined",
+    "group.left",
+    "group.emptied",
+    "session.added",
+    "session.changed",
+    "session.removed",
+    "consent.added",
+    "consent.changed",
+    "consent.removed",
+    "trusted_device.added",
+    "trusted_device.changed",
+    "trusted_device.removed",
+    "stay_signed_in.added",
+    "stay_signed_in.changed",
+    "stay_signed_in.removed",
+    "bypass_codes.added",
+    "bypass_codes.changed",
+    "bypass_codes.removed",
+    "external_account.added",
+    "external_account.changed",
+    "external_account.removed",
+    "tenant.changed",
+    "tenant.removed",
+    "source.changed",
+    "source.removed",
+    "client.changed",
+    "client.removed",
+    "policy.changed",
+    "policy.removed",
+    "relying_party.changed",
+    "relying_party.removed",
+    "key.changed",
+    "key.removed",
+    "database.restored",
+];
 
 tokio::task_local! {
     static ORIGIN: Origin;
@@ -65,6 +122,19 @@ pub fn of_directory(world: &World, actor: &str, changes: &[DirectoryChange]) -> 
 /// An entry about what a command of ours did.
 pub fn by_command(world: &World, event: &str, command: &str) -> AuditEntry {
     entry(world, Event::new(event).with("actor", command))
+}
+
+/// An entry as it is told to others. `seal` is 0 for one that is not sealed yet.
+pub fn told(tenant: &TenantId, seal: i64, entry: &AuditEntry) -> Value {
+    let body = serde_json::from_str::<Value>(&entry.body).unwrap_or_else(|_| json!(entry.body));
+    json!({
+        "tenant": tenant.as_str(),
+        "id": entry.id,
+        "at": entry.at,
+        "time": jiff::Timestamp::from_second(entry.at).ok().map(|at| at.to_string()),
+        "seal": (seal > 0).then_some(seal),
+        "entry": body,
+    })
 }
 
 fn entry(world: &World, event: Event) -> AuditEntry {
@@ -240,5 +310,36 @@ fn directory_event(change: &DirectoryChange) -> Option<Event> {
         ),
         DirectoryChange::RemoveEnrolment(id) => Some(Event::new("factor.removed").with("enrolment", id.as_str())),
         DirectoryChange::Audit(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_there_is_has_its_name_in_the_list() {
+        // Split, so that this test does not find itself.
+        let marks =
+            [concat!("Event::", "new(\""), concat!("named(", "\""), concat!("by_", "command(&ground.world, \"")];
+        let sources = [include_str!("audit.rs"), include_str!("cli/backup.rs")].concat();
+        let mut found = 0;
+        for mark in marks {
+            for text in sources.split(mark).skip(1) {
+                let name = text.split('"').next().unwrap_or_default();
+                assert!(EVENTS.contains(&name), "`{name}` is not in the list");
+                found += 1;
+            }
+        }
+        assert!(found > 30, "the source was read: {found}");
+        let page = include_str!("../../../docs/operations.md");
+        for name in EVENTS {
+            assert!(page.contains(&format!("`{name}`")), "`{name}` is not in docs/operations.md");
+        }
+        for (_, name) in DOCUMENTS {
+            for what in ["added", "changed", "removed"] {
+                assert!(EVENTS.contains(&format!("{name}.{what}").as_str()), "`{name}.{what}` is not in the list");
+            }
+        }
     }
 }

@@ -22,6 +22,8 @@ use crate::world::World;
 /// The most bytes of an answer that are read.
 const LARGEST: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// The same for what nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Seconds a fetched key set is used without asking again: its owner may replace a key at any time (OpenID Connect Core §10.1.1).
 const FRESH: Seconds = 60;
 /// Seconds an old one is still used while its owner does not answer.
@@ -159,6 +161,31 @@ impl Outbound {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let request =
             self.client.post(url).header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let response = request.send().await.map_err(FetchError::NoAnswer)?;
+        Ok(response.status().as_u16())
+    }
+
+    /// Posts JSON under these headers and answers the status. What comes back besides is not read. The other side may take a little
+    /// longer: nobody waits for it.
+    ///
+    /// # Errors
+    /// The URL is not allowed, or nobody answered.
+    pub async fn post_json(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<u16, FetchError> {
+        let url = self.admit(url)?;
+        let mut request = self
+            .client
+            .post(url)
+            .timeout(PATIENCE)
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
         let response = request.send().await.map_err(FetchError::NoAnswer)?;
         Ok(response.status().as_u16())
     }

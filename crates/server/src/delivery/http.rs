@@ -175,7 +175,7 @@ impl Http {
 }
 
 /// `v1,` and the base64 of HMAC-SHA256 over `{id}.{timestamp}.{body}`.
-fn sign(key: &hmac::Key, id: &str, at: Seconds, body: &str) -> String {
+pub(crate) fn sign(key: &hmac::Key, id: &str, at: Seconds, body: &str) -> String {
     let tag = hmac::sign(key, format!("{id}.{at}.{body}").as_bytes());
     format!("v1,{}", STANDARD.encode(tag.as_ref()))
 }
@@ -211,9 +211,13 @@ fn outcome(status: StatusCode) -> Outcome {
 
 fn secret(path: &Path) -> Result<Vec<u8>, HttpError> {
     let text = read(path)?;
-    let unusable = || HttpError::Secret(path.display().to_string());
-    let encoded = text.trim().strip_prefix("whsec_").ok_or_else(unusable)?;
-    STANDARD.decode(encoded).ok().filter(|bytes| bytes.len() >= SHORTEST_SECRET).ok_or_else(unusable)
+    signing_secret(&text).ok_or_else(|| HttpError::Secret(path.display().to_string()))
+}
+
+/// The bytes of a secret that webhooks are signed with, written as `whsec_` and base64; none if it is too short or not that.
+pub(crate) fn signing_secret(text: &str) -> Option<Vec<u8>> {
+    let encoded = text.trim().strip_prefix("whsec_")?;
+    STANDARD.decode(encoded).ok().filter(|bytes| bytes.len() >= SHORTEST_SECRET)
 }
 
 fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, HttpError> {

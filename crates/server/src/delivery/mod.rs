@@ -10,6 +10,7 @@ mod text;
 
 pub use dev::DevOutbox;
 pub use http::{Http, HttpError};
+pub(crate) use http::{sign, signing_secret};
 pub use link::{LinkText, Opens};
 pub use notice::{Happened, NoticeText};
 pub use smtp::{Smtp, SmtpConfig, SmtpError};

@@ -1,23 +1,23 @@
-//! What the process does by itself: deliver messages, forget what has expired, follow changes of the directory.
+//! What the process does by itself: deliver messages, forget what has expired, follow changes of the directory, seal the audit trail,
+//! tell webhooks of it and remove what is too old of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::audit;
 
+mod audit;
 pub mod outbox;
 
-/// How often the directory is asked whether it changed.
+/// How often the directory is asked whether it changed, whether or not word of changes comes from the database.
 const FOLLOW: Duration = Duration::from_millis(250);
 
 /// How often expired rows are looked for, and how many go in one batch.
 const SWEEP: Duration = Duration::from_secs(10);
 const BATCH: i64 = 500;
-
-/// How often entries of the audit trail are sealed.
-const SEAL: Duration = Duration::from_secs(5);
 
 /// How long decision records are kept, seconds.
 const KEEP_RECORDS: i64 = 90 * 86_400;
@@ -26,9 +26,12 @@ const KEEP_RECORDS: i64 = 90 * 86_400;
 pub fn start(app: &App) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(worker(app).run(std::future::pending()));
-    jobs.spawn(follow(app.clone()));
+    jobs.spawn(follow(app.clone(), FOLLOW));
     jobs.spawn(sweep(app.clone()));
-    jobs.spawn(seal(app.clone()));
+    let sealed = Arc::new(Notify::new());
+    jobs.spawn(audit::seal(app.clone(), Arc::clone(&sealed)));
+    jobs.spawn(audit::tell(app.clone(), sealed));
+    jobs.spawn(audit::remove(app.clone()));
     jobs
 }
 
@@ -42,35 +45,23 @@ pub fn worker(app: &App) -> outbox::Worker {
     }
 }
 
-/// Follows changes that other processes make to the directory.
-async fn follow(app: App) {
-    let mut tick = tokio::time::interval(FOLLOW);
+/// Follows changes that other processes make to the directory: at once where the database passes word of them on, and after `poll`
+/// at the latest.
+pub async fn follow(app: App, poll: Duration) {
+    let word = Notify::new();
+    let hear = app.store.hear_of_changes(|| word.notify_one());
+    tokio::pin!(hear);
+    let mut deaf = false;
+    let mut tick = tokio::time::interval(poll);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            () = &mut hear, if !deaf => deaf = true,
+            () = word.notified() => {}
+            _ = tick.tick() => {}
+        }
         if let Err(error) = app.directories.refresh_if_changed().await {
             tracing::error!(%error, "the directory could not be read again, the last good one stays");
-        }
-    }
-}
-
-/// Seals the audit trails of all tenants. Every node tries; what one was first with is nothing to the others.
-async fn seal(app: App) {
-    let mut tick = tokio::time::interval(SEAL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        for tenant in app.directories.current().tenants.keys() {
-            loop {
-                match audit::seal::set(&app.store, &app.master, tenant, app.world.now()).await {
-                    Ok(0) => break,
-                    Ok(_) => tokio::task::yield_now().await,
-                    Err(error) => {
-                        tracing::warn!(%error, "the audit trail could not be sealed");
-                        break;
-                    }
-                }
-            }
         }
     }
 }

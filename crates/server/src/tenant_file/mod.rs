@@ -59,6 +59,8 @@ pub struct TenantPart {
     pub keys: Vec<KeyPart>,
     /// Secrets that identity providers know us by, by the provider's id.
     pub provider_secrets: BTreeMap<String, Secret<String>>,
+    /// Secrets that requests to webhooks are signed with, by the webhook's id.
+    pub webhook_secrets: BTreeMap<String, Secret<String>>,
 }
 
 /// A person, without what only the store knows.

@@ -44,20 +44,29 @@ pub(super) fn tenant(bench: &Bench<'_>, plan: &mut Plan, part: &TenantPart, stor
     plan.step(what, DirectoryChange::PutTenant(Box::new(wanted)));
 }
 
-/// The tenant with the secrets of its identity providers sealed. What is sealed already stays as it is, so that nothing changes
-/// where nothing changed.
+/// The tenant with the secrets of its identity providers and webhooks sealed. What is sealed already stays as it is, so that nothing
+/// changes where nothing changed.
 fn sealed(bench: &Bench<'_>, part: &TenantPart, stored: &TenantRows) -> Tenant {
     let mut tenant = part.tenant.clone();
+    let seal = |purpose: &str, secret: &Secret<String>, before: Option<&Vec<u8>>| {
+        let same = |sealed: &&Vec<u8>| {
+            let opened = bench.master.open(purpose, sealed).map(Secret::new);
+            opened.is_some_and(|opened| opened == Secret::new(secret.expose().as_bytes().to_vec()))
+        };
+        before.filter(same).cloned().unwrap_or_else(|| bench.master.seal(purpose, secret.expose().as_bytes()))
+    };
+    let before = &stored.tenant.settings;
     for (id, secret) in &part.provider_secrets {
         let Some(provider) = tenant.settings.identity_providers.get_mut(id) else { continue };
         let purpose = crate::signin::upstream::purpose(&tenant.id, id);
-        let before = stored.tenant.settings.identity_providers.get(id).map(|before| before.sealed_secret.clone());
-        let same = |sealed: &Vec<u8>| {
-            let opened = bench.master.open(&purpose, sealed).map(Secret::new);
-            opened.is_some_and(|opened| opened == Secret::new(secret.expose().as_bytes().to_vec()))
-        };
-        let kept = before.filter(|sealed| same(sealed));
-        provider.sealed_secret = kept.unwrap_or_else(|| bench.master.seal(&purpose, secret.expose().as_bytes()));
+        let before = before.identity_providers.get(id).map(|before| &before.sealed_secret);
+        provider.sealed_secret = seal(&purpose, secret, before);
+    }
+    for (id, secret) in &part.webhook_secrets {
+        let Some(webhook) = tenant.settings.audit.webhooks.get_mut(id) else { continue };
+        let purpose = crate::audit::tell::purpose(&tenant.id, id);
+        let before = before.audit.webhooks.get(id).map(|before| &before.sealed_secret);
+        webhook.sealed_secret = seal(&purpose, secret, before);
     }
     tenant
 }

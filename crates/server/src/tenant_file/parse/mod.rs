@@ -13,6 +13,7 @@ use super::suggest::nearest;
 use super::{TenantFile, TenantPart};
 use crate::directory::split_url;
 
+mod audit;
 mod clients;
 mod enrolments;
 mod identity_providers;
@@ -172,6 +173,8 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     let known: Vec<String> = providers.keys().cloned().collect();
     policies.extend(sign_on::sign_on_policies(&mut section, &mut names, &settings, &known));
     settings.identity_providers = providers;
+    let (audit, webhook_secrets) = audit::audit(&mut section);
+    settings.audit = audit;
     let clients = clients::clients(&mut section, &names);
     let keys = keys::keys(&mut section, path);
     clients::check_algorithms(&clients, &keys, report);
