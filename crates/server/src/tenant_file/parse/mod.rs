@@ -200,6 +200,7 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
         relying_parties,
         keys,
         provider_secrets,
+        webhook_secrets,
     })
 }
 
