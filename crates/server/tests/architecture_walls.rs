@@ -9,6 +9,8 @@ mod doors;
 mod licences;
 #[path = "walls/source.rs"]
 mod source;
+#[path = "walls/told.rs"]
+mod told;
 
 use std::path::Path;
 

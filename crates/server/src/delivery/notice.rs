@@ -14,6 +14,10 @@ use crate::secret::Secret;
 pub enum Happened {
     /// Another password.
     PasswordChanged,
+    /// A password where there was none.
+    PasswordSet,
+    /// Another name to sign in with.
+    NameChanged,
     /// A factor more.
     Added,
     /// A factor less.
@@ -26,8 +30,16 @@ pub enum Happened {
     PhoneRemoved,
     /// A new set of recovery codes.
     RecoveryCodes,
+    /// Recovery codes that are good no more.
+    CodesRemoved,
     /// Another mail address.
     AddressChanged,
+    /// Another telephone number.
+    NumberChanged,
+    /// A way back to the account, for whoever forgets the password.
+    RecoverySet,
+    /// No such way any more.
+    RecoveryRemoved,
 }
 
 /// A notice to one person.
@@ -87,12 +99,24 @@ impl NoticeText<'_> {
 fn what(happened: Happened, german: bool) -> &'static str {
     let (english, other) = match happened {
         Happened::PasswordChanged => ("Your password was changed", "Ihr Passwort wurde geändert"),
+        Happened::PasswordSet => ("Your account has a password now", "Ihr Konto hat jetzt ein Passwort"),
+        Happened::NameChanged => {
+            ("The name you sign in with was changed", "Der Name, mit dem Sie sich anmelden, wurde geändert")
+        }
         Happened::Added => ("A way to sign in was added", "Ein Anmeldeweg kam hinzu"),
         Happened::Removed => ("A way to sign in was removed", "Ein Anmeldeweg wurde entfernt"),
         Happened::Changed => ("A way to sign in was changed", "Ein Anmeldeweg wurde geändert"),
         Happened::PhoneAdded => ("A phone was added", "Ein Telefon kam hinzu"),
         Happened::PhoneRemoved => ("A phone was removed", "Ein Telefon wurde entfernt"),
         Happened::AddressChanged => ("Your email address was changed", "Ihre E-Mail-Adresse wurde geändert"),
+        Happened::NumberChanged => ("Your phone number was changed", "Ihre Telefonnummer wurde geändert"),
+        Happened::RecoverySet => {
+            ("A way to recover your account was set up", "Ein Weg zurück zu Ihrem Konto wurde eingerichtet")
+        }
+        Happened::RecoveryRemoved => {
+            ("A way to recover your account was removed", "Ein Weg zurück zu Ihrem Konto wurde entfernt")
+        }
+        Happened::CodesRemoved => ("Recovery codes were removed", "Wiederherstellungscodes wurden entfernt"),
         Happened::RecoveryCodes => ("New recovery codes were made", "Neue Wiederherstellungscodes wurden erstellt"),
     };
     if german { other } else { english }
@@ -108,6 +132,7 @@ fn factor(kind: &str, german: bool) -> &'static str {
         "totp" => ("Authenticator app", "Authenticator-App"),
         "questions" => ("Security questions", "Sicherheitsfragen"),
         "push-presence" | "push-fingerprint" | "push-face" => ("Approval on the phone", "Bestätigung auf dem Telefon"),
+        "federated" => ("Sign-in with another provider", "Anmeldung bei einem anderen Anbieter"),
         _ => ("Another factor", "Ein anderer Faktor"),
     };
     if german { other } else { english }
@@ -166,7 +191,8 @@ mod tests {
 
     #[test]
     fn every_factor_has_a_name_of_its_own() {
-        for kind in FactorKind::second_factors().filter(|kind| *kind != FactorKind::BypassCode) {
+        let told = FactorKind::second_factors().chain([FactorKind::Federated]);
+        for kind in told.filter(|kind| *kind != FactorKind::BypassCode) {
             assert_ne!(factor(kind.as_str(), false), "Another factor", "{kind:?}");
         }
     }

@@ -204,6 +204,11 @@ impl<'a> People<'a> {
         }
         let mut changes = vec![Change::AddUser(user.clone())];
         changes.extend(beside);
+        // Who registered knows the password they chose.
+        if newcomer.is_none() {
+            let before = User { password: None, ..user.clone() };
+            changes.extend(self.sign_ins().tell_of_record(&before, &user).await?);
+        }
         let groups = newcomer.as_ref().map(|newcomer| newcomer.groups.as_slice()).unwrap_or_default();
         changes.extend(groups.iter().map(|group| Change::JoinGroup { group: group.clone(), user: user.id.clone() }));
         if let Some(newcomer) = newcomer.filter(|newcomer| newcomer.confirm) {
@@ -289,6 +294,7 @@ impl<'a> People<'a> {
             self.note(&mut after, person::MODIFIED_BY);
             let mut changes = self.changes(&before, &mut after, version).await;
             changes.extend(beside);
+            changes.extend(self.sign_ins().tell_of_record(&before, &after).await?);
             let Some(_) = self.commit(changes).await? else {
                 return Ok(Changed { user: after, version: version + 1 });
             };

@@ -188,8 +188,9 @@ impl SignIns<'_> {
         if self.bypass_codes(user).await?.iter().all(|one| one.id != id) {
             return Ok(false);
         }
-        let change = Change::DropItemsLinked { kind: KIND, link: id.to_owned() };
-        self.store_enrolment(vec![change], NotEnrolled::Stale).await?;
+        let mut changes = vec![Change::DropItemsLinked { kind: KIND, link: id.to_owned() }];
+        changes.extend(self.tell(user, Notice::of(Happened::CodesRemoved)).await?);
+        self.store_enrolment(changes, NotEnrolled::Stale).await?;
         Ok(true)
     }
 
@@ -198,8 +199,11 @@ impl SignIns<'_> {
     /// # Errors
     /// The store failed.
     pub async fn drop_bypass_codes(self, user: &UserId) -> Result<(), NotEnrolled> {
-        let change = Change::DropItemsOf { kind: KIND, owner: user.0.clone() };
-        self.store_enrolment(vec![change], NotEnrolled::Stale).await
+        let mut changes = vec![Change::DropItemsOf { kind: KIND, owner: user.0.clone() }];
+        if self.bypass_codes_left(user).await? > 0 {
+            changes.extend(self.tell(user, Notice::of(Happened::CodesRemoved)).await?);
+        }
+        self.store_enrolment(changes, NotEnrolled::Stale).await
     }
 
     /// How many codes a person has left.

@@ -9,10 +9,9 @@ use protocol::scim::oracle;
 use serde::{Deserialize, Serialize};
 use store::{Change, CommitError, Item};
 
-use super::notice::Notice;
 use super::passwords::NotChanged;
 use super::{Failure, SignIns, factors};
-use crate::delivery::{Channel, Happened, LinkText, Opens};
+use crate::delivery::{Channel, LinkText, Opens};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::tokens;
@@ -220,6 +219,7 @@ impl SignIns<'_> {
     pub async fn recover(self, mailed: Mailed, to: Secret<String>) -> Result<UserId, NotChanged> {
         let spend = mailed.spend();
         let Mailed { mut user, version, to: address, .. } = mailed;
+        let before = user.clone();
         let (hash, record) = self.prepare_recovered(&user, to).await?;
         let now = self.app.world.now();
         user.password = Some(hash);
@@ -229,6 +229,7 @@ impl SignIns<'_> {
             oracle::verify(&mut user.attributes, &address);
         }
         let id = user.id.clone();
+        let notices = self.tell_of_record(&before, &user).await?;
         let mut changes = vec![
             spend,
             Change::EditUser { user, version },
@@ -241,7 +242,7 @@ impl SignIns<'_> {
             changes.push(Change::DropItemsOf { kind, owner: id.0.clone() });
         }
         changes.extend(super::trust::end_all(&id));
-        changes.extend(self.tell(&id, Notice::of(Happened::PasswordChanged)).await?);
+        changes.extend(notices);
         match self.app.commit(&self.tenant.tenant.id, "password recovered", changes).await {
             Ok(()) => {
                 self.app.delivery.wake();
@@ -249,25 +250,6 @@ impl SignIns<'_> {
             }
             Err(CommitError::Refused { .. }) => Err(Failure::Stale.into()),
             Err(CommitError::Unavailable(error)) => Err(Failure::Fault(error.into()).into()),
-        }
-    }
-
-    /// Tells a person that their mail address was changed, at the new one and at the one before.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn tell_of_new_address(self, user: &UserId, before: Option<&str>) -> Result<(), Fault> {
-        let notice = Notice::of(Happened::AddressChanged).and_at(before);
-        let changes = self.tell(user, notice).await?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        match self.app.commit(&self.tenant.tenant.id, "notice", changes).await {
-            Ok(()) | Err(CommitError::Refused { .. }) => {
-                self.app.delivery.wake();
-                Ok(())
-            }
-            Err(CommitError::Unavailable(error)) => Err(error.into()),
         }
     }
 }

@@ -132,7 +132,7 @@ impl SignIns<'_> {
     /// # Errors
     /// The new one will not do, the person is gone, too much to do, or the store failed.
     pub async fn reset_password(self, mut user: User, to: Secret<String>, must_change: bool) -> Result<(), NotChanged> {
-        let now = self.app.world.now();
+        let (now, before) = (self.app.world.now(), user.clone());
         self.judge_new(&to, &user.username, Some(&user)).await?;
         let remembered = self.remembered(&user).await?;
         let most = self.tenant.tenant.settings.password.history;
@@ -143,7 +143,7 @@ impl SignIns<'_> {
         // `not_before` counts in whole seconds; the grants die exactly.
         let grants = Change::RevokeGrantsOf(user.id.clone());
         let [devices, stays] = super::trust::end_all(&user.id);
-        let notice = self.tell(&user.id, Notice::of(Happened::PasswordChanged)).await?;
+        let notice = self.tell_of_record(&before, &user).await?;
         let mut changes = vec![Change::PutUser(user), grants, record, devices, stays];
         changes.extend(notice);
         Ok(self.keep_password(changes).await?)

@@ -10,6 +10,9 @@ use super::SignIns;
 use super::enrol::NotEnrolled;
 use super::enrolling::{Enrolling, NotDone};
 use super::factors;
+use super::notice::Notice;
+use super::ways::mask;
+use crate::delivery::Happened;
 use crate::fault::Fault;
 
 const KIND: &str = "recovery";
@@ -65,6 +68,22 @@ pub struct Recovery {
     pub grant: Option<GrantId>,
 }
 
+impl Recovery {
+    fn notice(&self, happened: Happened) -> Notice {
+        let kind = self.means.kind().unwrap_or(FactorKind::Questions);
+        Notice::named(happened, kind, self.to.as_deref().map(mask).as_deref())
+    }
+}
+
+fn read(item: &Item) -> Result<Recovery, Fault> {
+    serde_json::from_str(&item.body).map_err(|error| Fault::internal("a recovery", error))
+}
+
+/// The mail addresses among them: whoever reads them is told that they are none any more.
+fn addresses(all: &[Recovery]) -> Vec<String> {
+    all.iter().filter(|one| one.means == Means::Email).filter_map(|one| one.to.clone()).collect()
+}
+
 impl SignIns<'_> {
     /// What recovers the account of a person.
     ///
@@ -72,8 +91,7 @@ impl SignIns<'_> {
     /// The store failed.
     pub async fn recoveries(self, user: &UserId) -> Result<Vec<Recovery>, Fault> {
         let items = self.app.store.items_of(&self.tenant.tenant.id, KIND, user.as_str(), MOST).await?;
-        let read = |item: Item| serde_json::from_str(&item.body).map_err(|error| Fault::internal("a recovery", error));
-        items.into_iter().map(read).collect()
+        items.iter().map(read).collect()
     }
 
     /// Sets one up in place of the one by the same means.
@@ -89,6 +107,13 @@ impl SignIns<'_> {
         let now = self.app.world.now();
         let name = format!("{user}:{}", recovery.means.as_str());
         let before = self.app.store.item(&self.tenant.tenant.id, KIND, &name).await.map_err(Fault::from)?;
+        let old: Option<Recovery> = before.as_ref().map(read).transpose()?;
+        let fits = |one: &Recovery| (one.means, &one.to) == (recovery.means, &recovery.to);
+        // What is set up once more as it was is nothing to be told of.
+        if !old.as_ref().is_some_and(fits) || recovery.means == Means::Questions {
+            let notice = recovery.notice(Happened::RecoverySet);
+            changes.extend(self.tell(user, notice.and_at(&addresses(old.as_slice()))).await?);
+        }
         let body = serde_json::to_string(recovery).map_err(|error| Fault::internal("a recovery", error))?;
         changes.push(Change::PutItem(Item {
             kind: KIND,
@@ -108,8 +133,17 @@ impl SignIns<'_> {
     /// # Errors
     /// The store failed.
     pub async fn drop_recoveries(self, user: &UserId) -> Result<(), NotEnrolled> {
-        let drop = Change::DropItemsOf { kind: KIND, owner: user.0.clone() };
-        self.store_enrolment(vec![drop], NotEnrolled::Stale).await
+        let gone = self.recoveries(user).await?;
+        let mut changes = vec![Change::DropItemsOf { kind: KIND, owner: user.0.clone() }];
+        let notice = match gone.as_slice() {
+            [] => None,
+            [only] => Some(only.notice(Happened::RecoveryRemoved)),
+            _ => Some(Notice::of(Happened::RecoveryRemoved)),
+        };
+        if let Some(notice) = notice {
+            changes.extend(self.tell(user, notice.and_at(&addresses(&gone))).await?);
+        }
+        self.store_enrolment(changes, NotEnrolled::Stale).await
     }
 
     /// Begins to prove an address that will recover the account. It may be one that is a factor too.

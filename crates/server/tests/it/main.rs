@@ -27,6 +27,7 @@ mod hosted_ways;
 mod jwt_assertion;
 mod logout;
 mod matrix;
+mod notices;
 mod oracle_admin;
 mod oracle_authenticate;
 mod oracle_authenticate_bad;

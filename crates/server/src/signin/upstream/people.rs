@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::FactorKind;
 use protocol::records::{IdentityProvider, Seconds, User, UserId};
 use serde_json::{Map, Value, json};
 use store::{Change, CommitError, Item};
 
 use super::NotFrom;
+use crate::delivery::Happened;
 use crate::fault::Fault;
+use crate::signin::notice::Notice;
 use crate::signin::{Failure, SignIns};
 use crate::tokens;
 
@@ -70,7 +73,9 @@ impl SignIns<'_> {
                     tracing::warn!(%tenant, provider = id, person = %user.id, "another subject has the name of somebody linked");
                     return Err(NotFrom::Nobody);
                 }
-                let changes = vec![link(&user.id)];
+                let mut changes = vec![link(&user.id)];
+                let notice = Notice::named(Happened::Added, FactorKind::Federated, Some(&provider.name));
+                changes.extend(self.tell(&user.id, notice).await?);
                 (user, changes)
             }
             Some(user) => {

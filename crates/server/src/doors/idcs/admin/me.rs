@@ -120,11 +120,6 @@ async fn write(
     }
     let edit = |before: &Document| judged(before, make(before)?, proved, is_whole);
     let changed = people.edit(user.id.as_str(), Demand::of(call), edit).await?;
-    let address = |user: &User| user.attributes.get("email").and_then(|all| all.first()).cloned();
-    let before = address(&found.user);
-    if address(&changed.user) != before {
-        sign_ins.tell_of_new_address(&user.id, before.as_deref()).await?;
-    }
     tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, "person changed themselves");
     users::shown(app, call, &people, StatusCode::OK, &changed).await
 }
