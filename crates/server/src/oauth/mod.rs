@@ -16,6 +16,7 @@ pub mod id_token;
 pub mod introspect;
 pub mod issue;
 pub mod logout;
+pub mod methods;
 pub mod oracle;
 pub mod par;
 pub mod person;

@@ -280,7 +280,7 @@ async fn p14_a_level_is_reached_or_the_request_fails() {
     let landed = visitor.submit(&page, &[("code", &code)]).await.landed(CALLBACK);
     let stepped = claims(&server, "web", &landed["code"]).await;
     assert_eq!(stepped["acr"], "urn:countersign:acr:2");
-    assert_eq!(stepped["amr"], json!(["password", "totp"]));
+    assert_eq!(stepped["amr"], json!(["mfa", "otp", "pwd"]));
     // From now on the session has it.
     let again = visitor.silently("web", &[("acr_values", "urn:countersign:acr:2")]).await.landed(CALLBACK);
     assert_eq!(claims(&server, "web", &again["code"]).await["acr"], "urn:countersign:acr:2");

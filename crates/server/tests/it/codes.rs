@@ -33,7 +33,7 @@ fn gt5_a_code_becomes_tokens_on_either_database() {
         assert_eq!(claims["nonce"], "n-0S6");
         assert_eq!(claims["aud"], "web");
         assert_eq!(claims["iss"], "https://login.example.test");
-        assert_eq!(claims["amr"], json!(["password"]));
+        assert_eq!(claims["amr"], json!(["pwd"]));
         assert!(claims["sid"].is_string());
         assert_eq!(tokens["scope"], "openid email");
         assert!(tokens["refresh_token"].is_string());

@@ -104,7 +104,7 @@ async fn a_mailed_code_is_the_second_factor() {
     }
     let typed = format!(" {}-{} ", &code[..3], &code[3..]);
     let back = visitor.submit(&page, &[("code", &typed)]).await;
-    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["emailotp", "password"]));
+    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["mfa", "otp", "pwd"]));
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_code_of_an_application_is_the_second_factor() {
     assert!(choice.has("way-2"));
     let code = totp(TOTP_SECRET, server.world.now());
     let back = visitor.submit(&page, &[("code", &code)]).await;
-    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["password", "totp"]));
+    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["mfa", "otp", "pwd"]));
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_passkey_is_the_second_factor_and_the_only_one() {
     page.expect(200);
     let answer = key.get(ACME.base, &page.options()).await.unwrap().to_string();
     let back = visitor.submit(&page, &[("credential", &answer)]).await;
-    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["fido2", "password"]));
+    assert_eq!(amr(&server, "vault", &back).await, serde_json::json!(["mfa", "pop", "pwd", "user"]));
 
     let mut visitor = Visitor::new(&server);
     let page = visitor.get(&code_request("web", &[])).await;
@@ -140,7 +140,7 @@ async fn a_passkey_is_the_second_factor_and_the_only_one() {
     assert_eq!(visitor.submit(&page, &[("credential", "{}")]).await.problem().as_deref(), Some("passkey_refused"));
     let answer = key.get(ACME.base, &options).await.unwrap().to_string();
     let back = visitor.submit(&page, &[("credential", &answer)]).await;
-    assert_eq!(amr(&server, "web", &back).await, serde_json::json!(["fido2"]));
+    assert_eq!(amr(&server, "web", &back).await, serde_json::json!(["mfa", "pop", "user"]));
     // The same answer serves nobody twice.
     let mut visitor = Visitor::new(&server);
     let page = visitor.get(&code_request("web", &[])).await;

@@ -194,7 +194,7 @@ fn a_phone_is_the_second_factor_and_its_page_looks_again_by_itself() {
         stranger.get(&page.path).await.expect(410);
         let other = server.another().await;
         let back = visitor.at(&other).get(&page.path).await;
-        assert_eq!(amr(&server, "bank", &back).await, json!(["password", "signatures_userPresence"]));
+        assert_eq!(amr(&server, "bank", &back).await, json!(["mfa", "pop", "pwd", "user"]));
     });
 }
 
@@ -249,7 +249,7 @@ async fn a_picture_that_a_phone_scans_begins_a_sign_in() {
     assert!(!sign_ins.scan_picture(&phone.device, &challenge, "guessed").await.unwrap());
     assert!(sign_ins.scan_picture(&phone.device, &challenge, kept["code"].as_str().unwrap()).await.unwrap());
     let back = visitor.get(&page.path).await;
-    assert_eq!(amr(&server, "kiosk", &back).await, json!(["qr"]));
+    assert_eq!(amr(&server, "kiosk", &back).await, json!(["mca", "user"]));
 
     // One that nobody scans runs out, and a new one takes its place.
     let mut visitor = Visitor::new(&server);
@@ -300,7 +300,7 @@ async fn questions_are_the_second_factor() {
     let wrong = visitor.submit(&page, &[("answer-1", "Rex"), ("answer-2", "Opel")]).await;
     assert_eq!(wrong.problem().as_deref(), Some("wrong_answers"));
     let back = visitor.submit(&page, &[("answer-1", " REX "), ("answer-2", "fiat  500")]).await;
-    assert_eq!(amr(&server, "bank", &back).await, json!(["password", "questions"]));
+    assert_eq!(amr(&server, "bank", &back).await, json!(["kba", "pwd"]));
 }
 
 #[tokio::test]
@@ -316,7 +316,7 @@ async fn attack_41_a_recovery_code_is_the_second_factor_once() {
     assert_eq!(visitor.submit(&page, &[("code", "000000000000")]).await.problem().as_deref(), Some("wrong_code"));
     let typed = format!("{} {}", &codes[0].expose()[..4], &codes[0].expose()[4..]);
     let back = visitor.submit(&page, &[("code", &typed)]).await;
-    assert_eq!(amr(&server, "bank", &back).await, json!(["bypasscode", "password"]));
+    assert_eq!(amr(&server, "bank", &back).await, json!(["mfa", "otp", "pwd"]));
     let (mut visitor, page) = at_bank(&server, SCOTT).await;
     let page = visitor.submit(&page, &[("way", &way(&page, "bypass-code"))]).await;
     assert_eq!(visitor.submit(&page, &[("code", &typed)]).await.problem().as_deref(), Some("wrong_code"));
@@ -325,13 +325,13 @@ async fn attack_41_a_recovery_code_is_the_second_factor_once() {
 #[tokio::test]
 async fn text_messages_and_calls_are_second_factors() {
     let server = everything("").start().await;
-    for (kind, name) in [("sms-otp", "smsotp"), ("voice-otp", "voiceotp")] {
+    for (kind, name) in [("sms-otp", "sms"), ("voice-otp", "tel")] {
         let (mut visitor, page) = at_bank(&server, ("zoe", "zebra-crossing-1")).await;
         let page = visitor.submit(&page, &[("way", &way(&page, kind))]).await;
         assert!(page.path.ends_with("/code") && page.text().contains("*******45"), "{}", page.text());
         let code = server.code("+4917112345").await;
         let back = visitor.submit(&page, &[("code", &code)]).await;
-        assert_eq!(amr(&server, "bank", &back).await, json!(["password", name]));
+        assert_eq!(amr(&server, "bank", &back).await, json!(["mfa", "otp", "pwd", name]));
     }
 }
 

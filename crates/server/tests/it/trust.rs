@@ -101,7 +101,7 @@ async fn a_trusted_browser_waives_the_second_factor_where_policy_says_so() {
     // What was waived was not proved.
     let tokens = server.redeem("home", &landed["code"]).await.expect(200);
     let claims = decode(tokens["id_token"].as_str().unwrap()).1;
-    assert_eq!(claims["amr"], serde_json::json!(["password"]));
+    assert_eq!(claims["amr"], serde_json::json!(["pwd"]));
     // Another browser of the same person, and one that was not told to trust, are asked.
     let (mut other, _) = signed_in(&server, SCOTT, SCOTT_TOTP, false).await;
     assert!(!password_is_enough(&mut other, "home", SCOTT).await);

@@ -12,7 +12,7 @@ use super::perform::{self, Performed};
 use crate::app::App;
 use crate::call::Call;
 use crate::keys::{KeyError, Sign, Typ};
-use crate::oauth::grants::amr;
+use crate::oauth::methods::vendor as amr;
 use crate::policy_document::{factor_from_name, factor_name};
 
 /// The path of the issuer under the tenant's base URL.

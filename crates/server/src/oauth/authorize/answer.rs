@@ -11,9 +11,9 @@ use protocol::records::{Carried, Grant, GrantDetail, User};
 use store::Change;
 
 use super::super::codes::{self, Authorized};
-use super::super::grants::amr;
 use super::super::id_token::{IdTokenOf, id_token};
 use super::super::issue::{self, Owner};
+use super::super::methods;
 use super::super::par;
 use super::super::person;
 use super::super::refused::Refused;
@@ -66,11 +66,10 @@ impl Visit<'_> {
     fn detail(&self, user: &User, outcome: &Outcome, scope: Vec<String>, sid: String) -> Result<GrantDetail, Stop> {
         let request = &self.request;
         let kind = if request.response_type.code { "authorization_code" } else { "implicit" };
-        Ok(GrantDetail {
+        let detail = GrantDetail {
             scope,
             original_grant_type: kind.to_owned(),
             grant_type: kind.to_owned(),
-            amr: amr(&outcome.proofs),
             proofs: Carried::of(&outcome.proofs).map_err(|error| Fault::internal("proofs", error))?,
             auth_time: Some(outcome.auth_time),
             policy: outcome.policy,
@@ -93,7 +92,8 @@ impl Visit<'_> {
             issuer: self.issuer.clone(),
             seed: self.app.world.token(22),
             ..GrantDetail::default()
-        })
+        };
+        Ok(GrantDetail { amr: methods::said(&detail, &outcome.proofs), ..detail })
     }
 
     fn host(&self) -> &str {

@@ -6,6 +6,7 @@ use protocol::records::{Carried, GrantDetail, Seconds};
 use store::{Change, CommitError, Item};
 
 use super::super::device::{self, Approval, Decision, Kept};
+use super::super::methods;
 use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
@@ -92,7 +93,6 @@ async fn redeem(request: &TokenRequest<'_>, item: Item, mut kept: Kept, by: Appr
         scope: kept.scope.clone(),
         original_grant_type: super::Grant::DeviceCode.name().to_owned(),
         grant_type: super::Grant::DeviceCode.name().to_owned(),
-        amr: resume::amr(&by.proofs),
         proofs: Carried::of(&by.proofs).map_err(|error| Fault::internal("proofs", error))?,
         auth_time: by.auth_time,
         policy: by.policy,
@@ -104,6 +104,7 @@ async fn redeem(request: &TokenRequest<'_>, item: Item, mut kept: Kept, by: Appr
         seed: app.world.token(22),
         ..GrantDetail::default()
     };
+    let detail = GrantDetail { amr: methods::said(&detail, &by.proofs), ..detail };
     let scope = kept.scope.clone();
     let grant = resume::next_grant(request, &kept.grant, Some(user.id.clone()), detail, None)?;
     kept.state = Decision::Spent;

@@ -19,7 +19,7 @@ mod resume;
 mod sealed;
 mod token_exchange;
 
-pub use resume::{amr, entitled};
+pub use resume::entitled;
 
 /// A grant type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

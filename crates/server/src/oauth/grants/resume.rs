@@ -1,6 +1,5 @@
 //! What several grants do once a sign-in says what is next: challenge, deny, or redeem into tokens.
 
-use engine::Proof;
 use protocol::form::Form;
 use protocol::idcs::{self, roles::Holder};
 use protocol::oauth_error::{OAuthCode, Rejection};
@@ -9,13 +8,14 @@ use protocol::scope;
 use store::Change;
 
 use super::super::issue;
+use super::super::methods;
 use super::super::oracle;
 use super::super::person;
 use super::super::refresh;
 use super::super::refused::Refused;
 use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
 use crate::fault::Fault;
-use crate::policy_document::{allowed_factors, factor_name};
+use crate::policy_document::allowed_factors;
 use crate::signin::stored::Wanted;
 use crate::signin::{Flow, Next, SignIns};
 use crate::tokens;
@@ -60,7 +60,8 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         scope: if let Some(grant) = &earlier { grant.detail.scope.clone() } else { scope.clone() },
         original_grant_type: resume.grant_type.clone(),
         grant_type: grant_type(request),
-        amr: amr(&state.proofs),
+        // In the words of the dialect, which the rest of it says.
+        amr: Vec::new(),
         proofs: Carried::of(&state.proofs).map_err(|error| Fault::internal("proofs", error))?,
         auth_time: state.proofs.iter().map(|proof| proof.at).max(),
         policy: state.policy.map(|policy| policy.id),
@@ -79,6 +80,7 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
         generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
     };
+    let detail = GrantDetail { amr: methods::said(&detail, &state.proofs), ..detail };
     let mut grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
     if let Some(of) = of_session {
         grant.session = Some(of.id.clone());
@@ -230,14 +232,6 @@ pub fn authorization_details(form: &Form) -> Result<Option<serde_json::Value>, R
     let fits =
         value.as_array().is_some_and(|list| list.iter().all(|one| one.get("type").is_some_and(|t| t.is_string())));
     if fits { Ok(Some(value)) } else { Err(malformed()) }
-}
-
-/// Names of the factors proved, sorted, each once (vendor page G14).
-pub fn amr(proofs: &[Proof]) -> Vec<String> {
-    let mut names: Vec<String> = proofs.iter().map(|proof| factor_name(proof.kind).to_owned()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 /// Whether the person may use the application: it is open to all, or assigned to them or to one of their groups.
