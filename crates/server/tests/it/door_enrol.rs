@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
-use crate::support::{ACME, Challenge, Setup, TOKEN, TestServer, decode, names};
+use crate::support::{ACME, Cast, Challenge, Setup, TOKEN, TestServer, decode, names};
 
 const ALICE: &str = "6040003AL1";
 const PARTY: &str = "/v2.0/factors/fido2/relyingparties/3f0f7a10-6f5a-4a43-9d7d-6b0f1f1a2b33/attestation";
@@ -229,5 +229,37 @@ async fn a_code_in_flight_dies_with_its_enrolment_and_with_its_address() {
         server.json("PUT", &own, &admin, &change).await.expect(200);
         let id = verification["id"].as_str().unwrap();
         server.answer_code(&second.token, id, &code).await.factor_error(400, "CSIBN0021E");
+    }
+}
+
+/// Text messages and calls go by the paths of mail, each under its own name.
+#[tokio::test]
+async fn a_number_is_enrolled_and_signs_in_by_text_message_and_by_call() {
+    const NUMBER: &str = "+441865276150";
+    let mut server = setup().start().await;
+    let admin = administrator(&server).await;
+    // A client whose policy takes any second factor.
+    server.cast = Cast { client: "office-only", secret: "office-demo-secret", policy: 420_018, ..ACME };
+    for kind in ["smsotp", "voiceotp"] {
+        let body = json!({ "userId": ACME.admin.id, "phoneNumber": NUMBER });
+        let made = server.json("POST", &format!("/v2.0/factors/{kind}"), &admin, &body).await.expect(201);
+        assert_eq!((&made["type"], &made["attributes"]["phoneNumber"]), (&json!(kind), &json!(NUMBER)));
+        let own = format!("/v2.0/factors/{kind}/{}", made["id"].as_str().unwrap());
+        // The first right code proves the number.
+        let (_, assertion) = server.password_assertion().await;
+        let second = Challenge::of(&server.present(&assertion).await);
+        assert!(second.allowed.contains(&kind.to_owned()), "{:?}", second.allowed);
+        let path = format!("{own}/verifications");
+        let begun = server.json("POST", &path, &second.token, &json!({})).await.expect(201);
+        assert_eq!((&begun["type"], &begun["phoneNumber"]), (&json!(kind), &json!(NUMBER)));
+        let message = server.mail(NUMBER).await.pop().unwrap();
+        assert_eq!(message["channel"], if kind == "smsotp" { "sms" } else { "voice" }, "{message}");
+        let path = format!("{path}/{}?returnJwt=true", begun["id"].as_str().unwrap());
+        server.json("POST", &path, &second.token, &json!({ "otp": "x" })).await.factor_error(400, "CSIBN0021E");
+        let right = json!({ "otp": server.code(NUMBER).await });
+        let proved = server.json("POST", &path, &second.token, &right).await.expect(200);
+        let tokens = server.present(proved["assertion"].as_str().unwrap()).await.expect(200);
+        assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["amr"], json!(["password", kind]));
+        assert_eq!(server.get(&own, &admin).await.expect(200)["validated"], true);
     }
 }

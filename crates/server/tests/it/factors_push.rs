@@ -355,3 +355,33 @@ async fn a_picture_is_scanned_and_begins_a_sign_in_once() {
     let body = json!({ "lsi": gone["lsi"] });
     server.json("POST", &path, &phone.token, &body).await.factor_error(404, "CSIBN0028E");
 }
+
+/// Where a fingerprint or a face is asked for, a phone that only asks for a touch will not do, and what was proved is said.
+#[tokio::test]
+async fn a_fingerprint_and_a_face_are_ways_of_their_own() {
+    for sub in ["fingerprint", "face"] {
+        let name = format!("signatures_{sub}");
+        let more = "grant_types = [\"client_credentials\"]\n\
+                    entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
+        let server = Setup::new()
+            .replace("authnMethods = [\"emailotp\"]", &format!("authnMethods = [{name:?}]"))
+            .add(&client("helpdesk", "h", more))
+            .start()
+            .await;
+        let touch = Phone::register(&server, ACME.admin.id, "userPresence").await;
+        let phone = Phone::called(&server, ACME.admin.id, sub, "Second").await;
+        let second = second(&server).await;
+        assert!(second.allowed.contains(&name), "{:?}", second.allowed);
+        let refused = touch.asked(&server, &second.token).await;
+        assert!(refused.status.is_client_error(), "{}", refused.text());
+        assert!(touch.waiting(&server).await.is_empty());
+        let asked = phone.asked(&server, &second.token).await.expect(202);
+        assert_eq!(asked["authenticationMethods"][0]["subType"], sub);
+        let [waiting] = phone.waiting(&server).await.try_into().unwrap();
+        phone.approves(&server, &waiting).await.expect_empty(204);
+        let done = phone.state(&server, &second.token, &asked["id"]).await;
+        let tokens = server.present(done["assertion"].as_str().unwrap()).await.expect(200);
+        let claims = crate::support::decode(tokens["id_token"].as_str().unwrap()).1;
+        assert_eq!(claims["amr"], json!(["password", name]));
+    }
+}

@@ -25,6 +25,7 @@ mod hosted_account;
 mod hosted_enrol;
 mod hosted_ways;
 mod jwt_assertion;
+mod limits;
 mod logout;
 mod matrix;
 mod notices;

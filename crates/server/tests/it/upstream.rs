@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use countersign::config::Outbound;
-use protocol::records::{SourceId, UserId};
+use protocol::records::{ClientAuthMethod, ClientKeys, SourceId, UserId};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -93,9 +93,14 @@ impl Partner {
 
     /// A server of ours that lets people sign in there.
     pub async fn ours(&self, more: &str, rules: &str) -> TestServer {
+        self.ours_known_by(&format!("client_secret = {SECRET:?}"), more, rules).await
+    }
+
+    /// The same, known there by something else than a secret in the header.
+    async fn ours_known_by(&self, proof: &str, more: &str, rules: &str) -> TestServer {
         let provider = format!(
             "[[tenant.identity_providers]]\nid = \"partner\"\nname = \"Partner\"\nissuer = {:?}\nclient_id = \"us\"\n\
-             client_secret = {SECRET:?}\n{more}\n",
+             {proof}\n{more}\n",
             self.base
         );
         let rules = if rules.is_empty() {
@@ -112,6 +117,17 @@ impl Partner {
             .await;
         server.world.advance(self.server.world.now() - server.world.now());
         server
+    }
+
+    /// Knows us by this method from now on, and by the keys of this server where that is by keys.
+    async fn knows(&self, method: ClientAuthMethod, ours: &TestServer) {
+        let keys: Value = ours.ask("GET", "/jwks").send().await.expect(200);
+        self.server
+            .change_client("us", |client| {
+                client.auth_method = method;
+                client.keys = ClientKeys::Jwks(keys);
+            })
+            .await;
     }
 
     /// Somebody signs in there, sent from here: what their browser brings back.
@@ -364,6 +380,93 @@ async fn an_id_token_that_was_not_made_for_this_is_not_believed() {
     let href = html[start..start + html[start..].find('"').unwrap()].replace("&#x2f;", "/");
     let told = visitor.get(&href).await;
     assert_eq!(told.problem().as_deref(), Some("provider_refused"));
+}
+
+/// However we are known there, we prove it that way and no other will do: the other server judges.
+#[tokio::test]
+async fn we_prove_who_we_are_as_the_provider_knows_us() {
+    let secret = format!("client_secret = {SECRET:?}");
+    for (proof, method) in [
+        ("auth_method = \"private_key_jwt\"".to_owned(), ClientAuthMethod::PrivateKeyJwt),
+        (format!("auth_method = \"client_secret_post\"\n{secret}"), ClientAuthMethod::ClientSecretPost),
+        (format!("auth_method = \"client_secret_basic\"\n{secret}"), ClientAuthMethod::ClientSecretBasic),
+    ] {
+        let partner = Partner::start().await;
+        let ours = partner.ours_known_by(&proof, BY_ADDRESS, "").await;
+        partner.knows(method, &ours).await;
+        // Twice: an assertion is one of its own each time, for whoever keeps those that were used.
+        for client in ["web", "other"] {
+            let (_, page) = comes_back(&partner, &ours, client, "new@partner.example").await;
+            let tokens = ours.redeem(client, &page.landed(CALLBACK)["code"]).await.expect(200);
+            assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["amr"], json!(["federated"]), "{method:?}");
+        }
+        // Known by another method, or by the keys of somebody else, nobody gets in.
+        let other = match method {
+            ClientAuthMethod::ClientSecretPost => ClientAuthMethod::ClientSecretBasic,
+            _ => ClientAuthMethod::ClientSecretPost,
+        };
+        partner.knows(other, &ours).await;
+        let (_, page) = comes_back(&partner, &ours, "web", "new@partner.example").await;
+        assert_eq!(page.problem().as_deref(), Some("provider_refused"), "{method:?}");
+    }
+    let partner = Partner::start().await;
+    let ours = partner.ours_known_by("auth_method = \"private_key_jwt\"", BY_ADDRESS, "").await;
+    let stranger = Setup::new().start().await.as_of(crate::support::GLOBEX);
+    partner.knows(ClientAuthMethod::PrivateKeyJwt, &stranger).await;
+    let (_, page) = comes_back(&partner, &ours, "web", "new@partner.example").await;
+    assert_eq!(page.problem().as_deref(), Some("provider_refused"), "the keys of somebody else");
+}
+
+/// A name there that becomes a way in here is told to whom it lets in.
+#[tokio::test]
+async fn who_is_linked_to_an_account_there_is_told_once() {
+    let partner = Partner::start().await;
+    let ours = partner.ours("link = true", "").await;
+    let told = async || {
+        let mails = ours.mail("alice@acme.org").await;
+        mails.iter().map(|mail| mail["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    comes_back(&partner, &ours, "web", "alice").await.1.landed(CALLBACK);
+    let first = told().await;
+    assert!(first.len() == 1 && first[0].contains("A way to sign in was added"), "{first:?}");
+    assert!(first[0].contains("Sign-in with another provider (Partner)"), "{first:?}");
+    comes_back(&partner, &ours, "web", "alice").await.1.landed(CALLBACK);
+    assert_eq!(told().await.len(), 1);
+}
+
+/// What the provider says of how somebody signed in there is what policy looks at: by `amr` and `acr` of an ID token that it signed.
+#[tokio::test]
+async fn how_somebody_signed_in_there_decides_what_is_asked_here() {
+    let rules = |condition: &str| {
+        format!(
+            "[[tenant.sign_on_policies]]\nid = 870003\nname = \"Default\"\ndefault = true\n\
+             [[tenant.sign_on_policies.rules]]\nname = \"Well enough\"\n{condition}\naccess = \"allow\"\n\
+             [[tenant.sign_on_policies.rules]]\nname = \"Nobody else\"\naccess = \"deny\"\n"
+        )
+    };
+    // A password alone is proved there: it says so, and at which level.
+    for (condition, lets_in) in [
+        ("upstream_amr = [\"pwd\"]", true),
+        ("upstream_amr = [\"mfa\", \"otp\"]", false),
+        ("upstream_acr = [\"urn:countersign:acr:1\"]", true),
+        ("upstream_acr = [\"urn:countersign:acr:2\", \"phr\"]", false),
+    ] {
+        let partner = Partner::start().await;
+        let ours = partner.ours(BY_ADDRESS, &rules(condition)).await;
+        // Our request names no level; what that provider says of itself is what it has for us by default.
+        partner
+            .server
+            .change_client("us", |client| client.default_acr_values = vec!["urn:countersign:acr:1".to_owned()])
+            .await;
+        let (visitor, page) = comes_back(&partner, &ours, "web", "new@partner.example").await;
+        let in_ = visitor.jar.contains_key("__Host-countersign");
+        assert_eq!(in_, lets_in, "{condition}: {:?}", page.reply.header("location"));
+        // Nothing is said of somebody who signed in here, and nothing unknown lets anybody in.
+        let mut visitor = Visitor::new(&ours);
+        let page = visitor.get(&code_request("web", &[])).await;
+        visitor.sign_in(&page, ACME.other.username, ACME.other.password).await;
+        assert!(!visitor.jar.contains_key("__Host-countersign"), "{condition}");
+    }
 }
 
 /// What the other provider says is a fact for policy, and reaches no level by itself.
