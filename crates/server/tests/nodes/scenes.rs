@@ -6,6 +6,9 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+mod browsers;
+mod factors;
+
 use crate::scheduler::{Actor, pause};
 use crate::simulation::Stage;
 use crate::support::hosted::{CALLBACK, code_request};
@@ -36,6 +39,13 @@ pub const ALL: &[Set] = &[
     |stage| Box::pin(client_assertion(stage)),
     |stage| Box::pin(switched_off(stage)),
     |stage| Box::pin(delivery(stage)),
+    |stage| Box::pin(browsers::device(stage)),
+    |stage| Box::pin(browsers::signed_out(stage)),
+    |stage| Box::pin(browsers::trusted(stage)),
+    |stage| Box::pin(browsers::request_state(stage)),
+    |stage| Box::pin(factors::enrolment(stage)),
+    |stage| Box::pin(factors::factor_off(stage)),
+    |stage| Box::pin(factors::removed(stage)),
 ];
 
 fn scene(actors: Vec<Actor<'static>>, check: impl Future<Output = ()> + 'static) -> Scene {
@@ -53,8 +63,10 @@ fn taken(reply: &Reply) -> Option<Value> {
     reply.status.is_success().then(|| reply.json())
 }
 
+/// Asked by a client that may ask after every token: to any other all that are not its own are dead.
 async fn is_active(server: &TestServer, token: &str) -> bool {
-    server.introspect(token).await["active"].as_bool().unwrap()
+    let form = [("client_id", "administration"), ("client_secret", "administration-demo-secret"), ("token", token)];
+    server.post_form("/oauth2/introspect", &form).await.expect(200)["active"].as_bool().unwrap()
 }
 
 /// Nothing of it is good at either node.

@@ -10,13 +10,14 @@ use std::rc::Rc;
 
 use countersign::world::World;
 use protocol::records::{Digest, Seconds};
+use serde_json::Value;
 use store::{Change, Store};
 use tokio::runtime::Runtime;
 
 use crate::scenes::{self, Scene};
 use crate::scheduler::{Actor, Chance, Fate, pause, run, sent};
 use crate::support::hosted::CALLBACK;
-use crate::support::{ACME, Cast, Person, START, Setup, TestKey, TestServer, client, user};
+use crate::support::{ACME, Cast, Person, START, Setup, TestKey, TestServer, client, policy, rule, user};
 
 /// Schedules of an ordinary run.
 const SCHEDULES: u64 = 100;
@@ -24,6 +25,13 @@ const SCHEDULES: u64 = 100;
 const PEOPLE: usize = 24;
 /// How far the clocks of the nodes differ at most, and how far a schedule moves them, seconds.
 const SKEW: Seconds = 3;
+/// The key of every careful person's authenticator application, and how a tenant file has it.
+pub const TOTP: &[u8] = b"12345678901234567890";
+const TOTP_TEXT: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+/// The application that asks once a device, by its client.
+pub const FORGETFUL: &str = "forgetful";
+/// The application of the Oracle door that asks for a second factor, by its name.
+pub const ORACLE_APP: &str = "Second Factor";
 /// Between two schedules everything that rests or is counted is over; wrong answers are remembered for a day.
 const BETWEEN: Seconds = 2 * 86_400;
 
@@ -33,6 +41,23 @@ fn sections(key: &TestKey) -> String {
         "grant_types = [\"authorization_code\", \"refresh_token\"]\nredirect_uris = [{CALLBACK:?}]\nconsent = \"never_prompt\""
     );
     let mut text = client("web", "web-secret", &code);
+    text += &client(FORGETFUL, "forgetful-secret", &format!("{code}\npolicy = 700001"));
+    text += &client(
+        "tv",
+        "tv-secret",
+        "grant_types = [\"urn:ietf:params:oauth:grant-type:device_code\", \"refresh_token\"]",
+    );
+    text += &client(
+        "oracle-app",
+        "oracle-secret",
+        &format!("name = {ORACLE_APP:?}\ngrant_types = [\"authorization_code\"]\npolicy = 700002"),
+    );
+    let then = |id: i64, action: &str| {
+        let first = rule("First", true, "[]", "ACTION_MFA_ALWAYS", "[\"password\"]");
+        policy(id, &[first, rule("After", false, "[]", action, "[\"totp\"]")])
+    };
+    text += &then(700_001, "ACTION_MFA_PER_DEVICE");
+    text += &then(700_002, "ACTION_MFA_ALWAYS");
     text += &client(
         "provisioning",
         "provisioning-secret",
@@ -52,7 +77,9 @@ fn sections(key: &TestKey) -> String {
         write!(
             text,
             "[[tenant.enrolments]]\nid = \"00000000-0000-4000-8000-{number:012}\"\nuser = \"careful{number}\"\n\
-             kind = \"email-otp\"\naddress = \"careful{number}@acme.org\"\n"
+             kind = \"email-otp\"\naddress = \"careful{number}@acme.org\"\n\
+             [[tenant.enrolments]]\nid = \"00000000-0000-4000-9000-{number:012}\"\nuser = \"careful{number}\"\n\
+             kind = \"totp\"\nsecret = {TOTP_TEXT:?}\n"
         )
         .unwrap();
     }
@@ -84,6 +111,11 @@ pub struct Stage {
     pub key: TestKey,
     /// A token that may change people.
     pub provisioning: RefCell<String>,
+    /// A token that may change factors.
+    pub administration: RefCell<String>,
+    /// The token of a sign-in page of the Oracle door, and one that may administer there.
+    pub page_token: RefCell<String>,
+    pub oracle_admin: RefCell<String>,
     casts: Vec<Cast>,
     next: Cell<usize>,
     serial: Cell<u64>,
@@ -93,7 +125,11 @@ impl Stage {
     async fn build(seed: u64) -> Rc<Self> {
         let key = TestKey::new("one");
         let store = Store::temporary().unwrap();
-        let first = Setup::new().add(&sections(&key)).start_on(store.clone()).await;
+        let setup = Setup::new().replace(
+            "mail_from = \"no-reply@acme.org\"",
+            "mail_from = \"no-reply@acme.org\"\ntrusted_device = { enabled = true }",
+        );
+        let first = setup.add(&sections(&key)).start_on(store.clone()).await;
         let second = TestServer::open(store, World::fake(START), false).await;
         Rc::new(Self {
             nodes: RefCell::new(vec![first, second]),
@@ -101,6 +137,9 @@ impl Stage {
             chance: Chance::new(seed),
             key,
             provisioning: RefCell::default(),
+            administration: RefCell::default(),
+            page_token: RefCell::default(),
+            oracle_admin: RefCell::default(),
             casts: (0..PEOPLE).map(cast).collect(),
             next: Cell::new(0),
             serial: Cell::new(0),
@@ -185,6 +224,11 @@ impl Stage {
         self.nodes.borrow_mut()[number] = fresh;
     }
 
+    /// Lets time pass at both nodes.
+    pub fn advance(&self, seconds: Seconds) {
+        self.nodes.borrow().iter().for_each(|node| node.world.advance(seconds));
+    }
+
     /// Until the next schedule.
     fn pass_time(&self, seconds: Seconds) {
         let latest = self.now(0).max(self.now(1));
@@ -197,6 +241,13 @@ impl Stage {
     async fn begin(&self) {
         let token = self.node(0, ACME).token_of("provisioning", "provisioning-secret").await;
         *self.provisioning.borrow_mut() = token;
+        let token = self.node(0, ACME).token_of("administration", "administration-demo-secret").await;
+        *self.administration.borrow_mut() = token;
+        *self.page_token.borrow_mut() = self.node(0, ACME).page().await.token;
+        let form = [("grant_type", "client_credentials"), ("scope", "urn:opc:idm:__myscopes__")];
+        let ask = self.node(0, ACME).ask("POST", "/oauth2/v1/token").basic("idcs-admin", "idcs-admin-secret");
+        let made: Value = serde_json::from_slice(&ask.form(&form).send().await.body).unwrap();
+        *self.oracle_admin.borrow_mut() = made["access_token"].as_str().unwrap().to_owned();
     }
 }
 
