@@ -27,6 +27,10 @@ impl Default for SelfServiceSettings {
     }
 }
 
+/// Attributes, by SCIM's names, that only whoever keeps the directory gives, whatever a profile asks for.
+pub const NEVER_ASKED_OF_PEOPLE: [&str; 7] =
+    ["active", "groups", "roles", "entitlements", "externalId", "userType", "x509Certificates"];
+
 /// How people may register themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

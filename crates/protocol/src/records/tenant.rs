@@ -104,6 +104,8 @@ pub struct TenantSettings {
     pub questions: QuestionSettings,
     /// Bypass codes.
     pub bypass: BypassSettings,
+    /// How many devices one person may have.
+    pub devices: DeviceLimits,
     /// Trusted devices, which stand in for a second factor where policy says so.
     pub trusted_device: TrustSettings,
     /// Whether people may stay signed in when the browser is closed.
@@ -169,6 +171,7 @@ impl Default for TenantSettings {
             push: PushSettings::default(),
             questions: QuestionSettings::default(),
             bypass: BypassSettings::default(),
+            devices: DeviceLimits::default(),
             trusted_device: TrustSettings { enabled: true, ..TrustSettings::default() },
             stay_signed_in: TrustSettings::default(),
             password: PasswordSettings::default(),
@@ -332,11 +335,37 @@ impl Default for QuestionSettings {
 }
 
 /// Whether bypass codes stand in for a factor that is not at hand.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BypassSettings {
     /// Whether the tenant offers it.
     pub enabled: bool,
+    /// Codes made one by one that a person may have at a time (1 to 50).
+    pub most: u16,
+    /// Uses of a code that an administrator hands out, at most (1 to 100).
+    pub most_uses: u32,
+}
+
+impl Default for BypassSettings {
+    fn default() -> Self {
+        Self { enabled: false, most: 5, most_uses: 5 }
+    }
+}
+
+/// How much of what proves who they are one person may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceLimits {
+    /// Addresses, passkeys and phones, of each kind (1 to 100).
+    pub most: u16,
+    /// Generators of codes, those in phones included (1 to 100), where a dialect does not say one.
+    pub generators: u16,
+}
+
+impl Default for DeviceLimits {
+    fn default() -> Self {
+        Self { most: 10, generators: 5 }
+    }
 }
 
 /// Another identity provider that people may sign in at (OpenID Connect Core §3.1).

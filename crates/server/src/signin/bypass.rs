@@ -21,9 +21,6 @@ const DIGITS: usize = 12;
 const MOST: u8 = 20;
 const KEPT: Seconds = 10 * 365 * 86_400;
 
-/// Codes made one by one that a person may have at a time.
-const MOST_SINGLE: usize = 5;
-
 /// On what terms a code is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -131,7 +128,7 @@ impl SignIns<'_> {
             return Err(Unusable::SwitchedOff.into());
         }
         self.person(user).await?.filter(|person| person.active).ok_or(NotEnrolled::NoSuchPerson)?;
-        if self.bypass_codes(user).await?.len() >= MOST_SINGLE {
+        if self.bypass_codes(user).await?.len() >= usize::from(self.tenant.tenant.settings.bypass.most) {
             return Err(NotEnrolled::Limit);
         }
         let now = self.app.world.now();

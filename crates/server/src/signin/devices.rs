@@ -36,8 +36,6 @@ const REFRESH: Seconds = 180 * 86_400;
 /// Seconds a refresh token serves again after its first use.
 const AGAIN: Seconds = 60;
 const KEPT: Seconds = 100 * 365 * 86_400;
-/// Devices a person may have.
-const MOST: usize = 10;
 const LONGEST_NAME: usize = 128;
 const LONGEST_KEY: usize = 2048;
 
@@ -196,7 +194,7 @@ impl SignIns<'_> {
     ) -> Result<(String, Seconds), NotEnrolled> {
         self.push_is_on()?;
         let user = self.person(user).await?.filter(|user| user.active).ok_or(NotEnrolled::NoSuchPerson)?;
-        if self.devices_of(&user.id).await?.len() >= MOST {
+        if self.devices_of(&user.id).await?.len() >= self.most_of_a_kind() {
             return Err(NotEnrolled::Limit);
         }
         let account = account.filter(|name| !name.is_empty()).unwrap_or(&user.username);
@@ -224,7 +222,7 @@ impl SignIns<'_> {
     pub(super) async fn invite_as(self, user: &UserId, invited: Invited<'_>) -> Result<Change, NotEnrolled> {
         self.push_is_on()?;
         let user = self.person(user).await?.filter(|user| user.active).ok_or(NotEnrolled::NoSuchPerson)?;
-        if self.devices_of(&user.id).await?.len() >= MOST {
+        if self.devices_of(&user.id).await?.len() >= self.most_of_a_kind() {
             return Err(NotEnrolled::Limit);
         }
         let now = self.app.world.now();

@@ -7,14 +7,13 @@ use serde_json::Value;
 use store::{Challenge, Change, CommitError};
 
 use super::SignIns;
+use super::enrolling::hint;
 use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable};
 use super::notice::Notice;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 
-/// Enrolments of one kind a person may have.
-pub(super) const MOST_OF_A_KIND: usize = 10;
 /// Authenticator apps a person may have: the vendor's usual limit.
 const MOST_TOTP: usize = 1;
 const LONGEST_NAME: usize = 128;
@@ -95,6 +94,11 @@ impl SignIns<'_> {
         if self.tenant.offered.contains(&kind) { Ok(()) } else { Err(Unusable::SwitchedOff.into()) }
     }
 
+    /// Enrolments of one kind a person may have.
+    pub(super) fn most_of_a_kind(self) -> usize {
+        usize::from(self.tenant.tenant.settings.devices.most)
+    }
+
     pub(super) async fn room(
         self,
         user: &UserId,
@@ -128,7 +132,7 @@ impl SignIns<'_> {
         self.switched_on(kind)?;
         factors::otp::check(&self.tenant.tenant, kind, to)?;
         let user = self.living(user).await?;
-        let all = self.room(&user.id, kind, MOST_OF_A_KIND).await?;
+        let all = self.room(&user.id, kind, self.most_of_a_kind()).await?;
         if all.iter().any(|one| factors::otp::address(one) == Some(to)) {
             return Err(NotEnrolled::Limit);
         }
@@ -196,16 +200,31 @@ impl SignIns<'_> {
         answers: &Answers,
         enabled: bool,
     ) -> Result<Enrolment, NotEnrolled> {
+        self.enrol_hinted_questions(user, answers, &[], enabled).await
+    }
+
+    /// The same with hints to some of the questions, by their keys. A door refuses those that give an answer away.
+    ///
+    /// # Errors
+    /// See [`enrol_questions`](Self::enrol_questions).
+    pub async fn enrol_hinted_questions(
+        self,
+        user: &UserId,
+        answers: &Answers,
+        hints: &[(String, String)],
+        enabled: bool,
+    ) -> Result<Enrolment, NotEnrolled> {
         self.switched_on(FactorKind::Questions)?;
         let user = self.living(user).await?;
         let (app, settings) = (self.app, &self.tenant.tenant.settings.questions);
         let before = self.room(&user.id, FactorKind::Questions, usize::MAX).await?;
         let now = app.world.now();
         let made = factors::questions::enrol(&app.hashing, &app.world, settings, &user.id, answers, enabled, now).await;
-        let made = made.map_err(|not| match not {
+        let mut made = made.map_err(|not| match not {
             NotHashed::Unusable(unusable) => NotEnrolled::Unusable(unusable),
             NotHashed::Busy(busy) => NotEnrolled::Fault(Fault::internal("answers wait to be hashed", busy)),
         })?;
+        hint(&mut made, hints);
         let mut changes: Vec<Change> = before.into_iter().map(|one| Change::RemoveEnrolment(one.id)).collect();
         changes.push(Change::PutEnrolment(made.clone()));
         changes.extend(self.tell(&made.user, Notice::about(Happened::Added, &made)).await?);
@@ -275,7 +294,7 @@ impl SignIns<'_> {
     ) -> Result<Value, NotEnrolled> {
         self.switched_on(FactorKind::Passkey)?;
         let user = self.living(user).await?;
-        let existing = self.room(&user.id, FactorKind::Passkey, MOST_OF_A_KIND).await?;
+        let existing = self.room(&user.id, FactorKind::Passkey, self.most_of_a_kind()).await?;
         let display_name = display_name.filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
         let request = factors::webauthn::Registration {
             user: &user,
@@ -304,7 +323,7 @@ impl SignIns<'_> {
     ) -> Result<Enrolment, NotEnrolled> {
         self.switched_on(FactorKind::Passkey)?;
         let user = self.living(user).await?;
-        self.room(&user.id, FactorKind::Passkey, MOST_OF_A_KIND).await?;
+        self.room(&user.id, FactorKind::Passkey, self.most_of_a_kind()).await?;
         let (app, now) = (self.app, self.app.world.now());
         let finished =
             factors::webauthn::finish_registration(&app.world, &app.master, party, challenge, &user.id, response, now);

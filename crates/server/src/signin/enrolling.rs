@@ -10,7 +10,7 @@ use store::{Change, Item};
 
 use super::devices::Invited;
 use super::driver::counter_key;
-use super::enrol::{MOST_OF_A_KIND, NotEnrolled};
+use super::enrol::NotEnrolled;
 use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable, totp};
 use super::notice::Notice;
@@ -25,8 +25,6 @@ pub type Unkept = Vec<Change>;
 
 /// Seconds an enrolment may take.
 pub const LIFE: Seconds = 900;
-/// Generators a person may have, those in phones included.
-const MOST_GENERATORS: usize = 5;
 /// Longest hint to a question.
 const LONGEST_HINT: usize = 100;
 
@@ -223,18 +221,23 @@ fn plain(world: &crate::world::World, user: &UserId, kind: FactorKind) -> Enrolm
 
 /// The first place of a generator that none of these takes. Unique in the tenant and kind: of two that are enrolled at once into one
 /// place the store takes one.
-pub(super) fn free_place(user: &UserId, taken: &[Enrolment]) -> Result<String, NotEnrolled> {
+pub(super) fn free_place(user: &UserId, taken: &[Enrolment], most: usize) -> Result<String, NotEnrolled> {
     let place = |nth: usize| if nth == 0 { user.0.clone() } else { format!("{user}#{nth}") };
-    (0..MOST_GENERATORS)
+    (0..most)
         .map(place)
         .find(|place| !taken.iter().any(|one| one.lookup.as_deref() == Some(place)))
-        .filter(|_| taken.len() < MOST_GENERATORS)
+        .filter(|_| taken.len() < most)
         .ok_or(NotEnrolled::Limit)
 }
 
 impl SignIns<'_> {
     /// Stores a new one in place of whatever was under way at the same place.
     async fn begin_enrolling(
+    /// Generators a person may have, those in phones included.
+    fn most_generators(self) -> usize {
+        usize::from(self.tenant.tenant.settings.devices.generators)
+    }
+
         self,
         user: &UserId,
         bound: &str,
@@ -297,7 +300,7 @@ impl SignIns<'_> {
         self.switched_on(kind)?;
         factors::otp::check(&self.tenant.tenant, kind, to)?;
         let user = self.living(user).await?;
-        let all = self.room(&user.id, kind, MOST_OF_A_KIND).await?;
+        let all = self.room(&user.id, kind, self.most_of_a_kind()).await?;
         let same = all.into_iter().find(|one| factors::otp::address(one) == Some(to));
         let enrolment = match same {
             Some(one) if one.validated => return Err(NotEnrolled::Limit.into()),
@@ -392,9 +395,9 @@ impl SignIns<'_> {
     ) -> Result<(Enrolling, Secret<String>), NotDone> {
         self.switched_on(FactorKind::Totp)?;
         let user = self.living(user).await?;
-        let taken = self.room(&user.id, FactorKind::Totp, MOST_GENERATORS).await?;
+        let taken = self.room(&user.id, FactorKind::Totp, self.most_generators()).await?;
         let (mut enrolment, secret) = self.new_generator(&user, secret)?;
-        enrolment.lookup = Some(free_place(&user.id, &taken)?);
+        enrolment.lookup = Some(free_place(&user.id, &taken, self.most_generators())?);
         enrolment.attributes["nickname"] = name.into();
         let id = enrolment.id.0.clone();
         let one = self.begin_enrolling(&user.id, bound, id, What::Generator { enrolment }, Vec::new()).await?;
@@ -424,7 +427,7 @@ impl SignIns<'_> {
         name: &str,
     ) -> Result<(Enrolment, Secret<String>), NotEnrolled> {
         self.switched_on(FactorKind::Totp)?;
-        let taken = self.room(&user.id, FactorKind::Totp, MOST_GENERATORS).await?;
+        let taken = self.room(&user.id, FactorKind::Totp, self.most_generators()).await?;
         let (app, tenant) = (self.app, &self.tenant.tenant);
         let mut made = totp::enrol(
             &app.world,
@@ -436,7 +439,7 @@ impl SignIns<'_> {
             app.world.now(),
         )?;
         made.enrolment.validated = true;
-        made.enrolment.lookup = Some(free_place(&user.id, &taken)?);
+        made.enrolment.lookup = Some(free_place(&user.id, &taken, self.most_generators())?);
         made.enrolment.attributes["deviceName"] = name.into();
         made.enrolment.attributes["nickname"] = name.into();
         made.enrolment.attributes["references"] = json!({ "authenticatorId": device });
@@ -453,7 +456,7 @@ impl SignIns<'_> {
         }
         if invited.generates {
             self.switched_on(FactorKind::Totp)?;
-            self.room(user, FactorKind::Totp, MOST_GENERATORS).await?;
+            self.room(user, FactorKind::Totp, self.most_generators()).await?;
         }
         let what = What::Phone { approves: invited.approves, name: invited.name.to_owned() };
         let id = invited.device.to_owned();
@@ -547,7 +550,7 @@ impl SignIns<'_> {
                 self.finished(one, FactorKind::Questions, &made, changes).await.map(Some)
             }
             (What::Passkey { party: begun }, Evidence::Passkey { party, response }) if *begun == party.id => {
-                self.room(&user.id, FactorKind::Passkey, MOST_OF_A_KIND).await?;
+                self.room(&user.id, FactorKind::Passkey, self.most_of_a_kind()).await?;
                 let id = factors::webauthn::challenge_id(response);
                 let challenge = match id {
                     Some(id) => self.challenge(&id).await?,
@@ -658,7 +661,7 @@ impl SignIns<'_> {
 }
 
 /// Puts hints beside the questions they belong to. One that is too long, or gives the answer away, was refused by the door.
-fn hint(made: &mut Enrolment, hints: &[(String, String)]) {
+pub(super) fn hint(made: &mut Enrolment, hints: &[(String, String)]) {
     let Some(questions) = made.attributes.get_mut("questions").and_then(Value::as_array_mut) else { return };
     for question in questions {
         let key = question.get("questionKey").and_then(Value::as_str).unwrap_or_default();
@@ -691,11 +694,11 @@ mod tests {
             attempted: None,
             version: 1,
         };
-        assert_eq!(free_place(&user, &[]).unwrap(), "6040003OH8");
-        assert_eq!(free_place(&user, &[at("6040003OH8")]).unwrap(), "6040003OH8#1");
-        assert_eq!(free_place(&user, &[at("6040003OH8#1")]).unwrap(), "6040003OH8");
+        assert_eq!(free_place(&user, &[], 5).unwrap(), "6040003OH8");
+        assert_eq!(free_place(&user, &[at("6040003OH8")], 5).unwrap(), "6040003OH8#1");
+        assert_eq!(free_place(&user, &[at("6040003OH8#1")], 5).unwrap(), "6040003OH8");
         let mut all: Vec<Enrolment> = vec![at("6040003OH8")];
-        all.extend((1..MOST_GENERATORS).map(|nth| at(&format!("6040003OH8#{nth}"))));
-        assert!(matches!(free_place(&user, &all), Err(NotEnrolled::Limit)));
+        all.extend((1..5).map(|nth| at(&format!("6040003OH8#{nth}"))));
+        assert!(matches!(free_place(&user, &all, 5), Err(NotEnrolled::Limit)));
     }
 }

@@ -264,6 +264,20 @@ async fn an_administrator_hands_out_codes_that_serve_several_times() {
     let second = page.password(Some(REQUIRED), NAME, PASSWORD).await;
     let credentials = json!({ "bypassCode": made["code"] });
     page.credentials(&second, Some("BYPASSCODE"), credentials).await.expect(401, "failed", Some("AUTH-1105"));
+    // How often and how many is the tenant's to say.
+    let settings = "/admin/v1/AuthenticationFactorSettings/AuthenticationFactorSettings";
+    let fewer = json!({ "bypassCodeSettings": { "maxActive": 2, "helpDeskMaxUsage": 1 } });
+    let changed = server.json("PUT", settings, &admin, &fewer).await.expect(200);
+    assert_eq!(
+        (&changed["bypassCodeSettings"]["maxActive"], &changed["bypassCodeSettings"]["length"]),
+        (&json!(2), &json!(12))
+    );
+    server.json("POST", path, &admin, &body).await.expect(400);
+    let once = json!({ "user": { "value": ID } });
+    server.json("POST", path, &admin, &once).await.expect(201);
+    server.json("POST", path, &admin, &once).await.expect(201);
+    let full = server.json("POST", path, &admin, &once).await;
+    scim(&full, 400, "error.ssocommon.ssoadmin.mfa.maxBypassCodesReached");
     // Whoever is no administrator hands out nothing.
     let refused = server.json("POST", path, &token, &body).await;
     scim(&refused, 401, "error.common.common.insufficientScope");

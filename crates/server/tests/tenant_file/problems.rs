@@ -104,6 +104,41 @@ fn each_mistake_has_its_place_and_its_remedy() {
                 "t.toml:24:16: tenant[0].settings.texts.de: no text is named `code.fax.txt`",
             ],
         ),
+        // What people may do for themselves, and the terms they are asked to accept.
+        (
+            with("[tenant.settings]\nbypass = { most = 51 }\ndevices = { generators = 0 }\n[tenant.settings.self_service]\nlink_lifetime = 5\n\
+                  link_url = \"login.example.test\"\n[tenant.settings.self_service.profiles.staff]\nattributes = [\"userName\", \"active\", \
+                  \"shoeSize\"]\ngroups = [\"STAF\"]\nmail_domains = [\"@example.test\"]\nheader_text = { \"in English\" = \"x\" }\n\
+                  [tenant.settings.terms.house]\nexpiry_days = 0\nstatements = [\"house-em\", \"house-en\", \"house-uk\"]\n\
+                  [tenant.settings.terms_statements.house-en]\nlocale = \"en\"\nstatement = \"Be kind.\"\n\
+                  [tenant.settings.terms_statements.house-uk]\nlocale = \"EN\"\nstatement = \"\"\n"),
+            &[
+                "t.toml:21:19: tenant[0].settings.bypass.most: must be from 1 to 50",
+                "t.toml:22:26: tenant[0].settings.devices.generators: must be from 1 to 100",
+                "t.toml:24:17: tenant[0].settings.self_service.link_lifetime: must be from 60 to 86400 seconds",
+                "t.toml:25:12: tenant[0].settings.self_service.link_url: must be a URL without query or fragment; such as \
+                 `https://login.example.test`: the page is added behind it",
+                "t.toml:27:14: tenant[0].settings.self_service.profiles.staff.attributes: `emails` is missing, which is to \
+                 be confirmed; or set `confirm_mail = false`",
+                "t.toml:27:27: tenant[0].settings.self_service.profiles.staff.attributes[1]: `active` is not people's own \
+                 to give; remove it",
+                "t.toml:27:37: tenant[0].settings.self_service.profiles.staff.attributes[2]: people have no attribute \
+                 `shoeSize`; as SCIM names it",
+                "t.toml:28:11: tenant[0].settings.self_service.profiles.staff.groups[0]: no group `STAF` in this tenant; \
+                 did you mean `STAFF`?",
+                "t.toml:29:17: tenant[0].settings.self_service.profiles.staff.mail_domains[0]: is no mail domain; such as \
+                 `example.test`, without `@`",
+                "t.toml:30:32: tenant[0].settings.self_service.profiles.staff.header_text.in English: is no language; as \
+                 `en` or `de-CH` (BCP 47)",
+                "t.toml:32:15: tenant[0].settings.terms.house.expiry_days: must be from 1 to 36500 days; leave it out for \
+                 never",
+                "t.toml:33:15: tenant[0].settings.terms.house.statements[0]: no statement `house-em` in this tenant; did \
+                 you mean `house-en`?",
+                "t.toml:33:39: tenant[0].settings.terms.house.statements[2]: there is another statement in `en`; give one \
+                 for each language",
+                "t.toml:39:13: tenant[0].settings.terms_statements.house-uk.statement: must be 1 to 4096 bytes",
+            ],
+        ),
         // The look of pages and their words.
         (
             with("[tenant.settings]\nlook = { title = \"\", accent = \"red\", logo = \"x\" }\n\

@@ -21,6 +21,7 @@ mod keys;
 mod people;
 mod policies;
 mod provider;
+mod self_service;
 mod sign_on;
 mod words;
 
@@ -147,11 +148,12 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     let name = section.text("name").map(|(name, _)| name);
     let urls = urls(&mut section, path, taken);
     let mut settings = TenantSettings::default();
-    if let Some(item) = section.take("settings")
+    let given = section.take("settings");
+    if let Some(item) = &given
         && let Some(mut table) = item.section()
     {
         settings = fields::fill(settings, &mut table, &["identity_providers"]);
-        words::check_settings(&settings, &item);
+        words::check_settings(&settings, item);
         table.finish();
     }
 
@@ -165,6 +167,9 @@ fn tenant(mut section: Section<'_>, path: &Path, taken: &mut Taken) -> Option<Te
     // In the order of what refers to what, whatever the order of the file.
     let sources = people::sources(&mut section, &mut names);
     let groups = people::groups(&mut section, &mut names);
+    if let Some(item) = &given {
+        self_service::check(&mut settings, item, &names);
+    }
     let users = people::users(&mut section, &mut names);
     let relying_parties = people::relying_parties(&mut section, &mut names);
     let enrolments = enrolments::enrolments(&mut section, &names, &users, &settings);

@@ -124,6 +124,16 @@ pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
             wrong(&format!("{name}.most"), "must be from 1 to 100");
         }
     }
+    for (name, count, most) in [
+        ("bypass.most", u32::from(settings.bypass.most), 50),
+        ("bypass.most_uses", settings.bypass.most_uses, 100),
+        ("devices.most", u32::from(settings.devices.most), 100),
+        ("devices.generators", u32::from(settings.devices.generators), 100),
+    ] {
+        if !(1..=most).contains(&count) {
+            wrong(name, &format!("must be from 1 to {most}"));
+        }
+    }
     for (language, texts) in &settings.texts {
         for (name, text) in texts {
             let wrong_text = if pages::is_page_text(name) {

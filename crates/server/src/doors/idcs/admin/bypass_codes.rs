@@ -31,8 +31,6 @@ pub const PATHS: [&str; 6] = [
 
 const SCHEMA: &str = "urn:ietf:params:scim:schemas:oracle:idcs:BypassCode";
 const LIMIT: &str = "error.ssocommon.ssoadmin.mfa.maxBypassCodesReached";
-/// Uses of a code that an administrator hands out, at most.
-const MOST_USES: u32 = 5;
 /// Minutes such a code lives where nothing is said, and at most.
 const USUAL_LIFE: i64 = 24 * 60;
 const LONGEST_LIFE: i64 = 30 * 24 * 60;
@@ -213,8 +211,9 @@ async fn creating(app: &App, call: &Call) -> Result<Response, Refusal> {
         }
     };
     let uses = number("maxUsageCount")?.map_or(1, |uses| u32::try_from(uses).unwrap_or(0));
-    if !(1..=MOST_USES).contains(&uses) {
-        return Err(Refusal::value(format!("attribute `maxUsageCount` must be from 1 to {MOST_USES}")));
+    let most = call.tenant.tenant.settings.bypass.most_uses;
+    if !(1..=most).contains(&uses) {
+        return Err(Refusal::value(format!("attribute `maxUsageCount` must be from 1 to {most}")));
     }
     let minutes = number("expiryInMinutes")?.unwrap_or(USUAL_LIFE);
     if !(1..=LONGEST_LIFE).contains(&minutes) {

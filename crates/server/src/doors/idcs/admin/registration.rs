@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::idcs::roles::AppRole;
-use protocol::records::RegistrationProfile;
+use protocol::records::{NEVER_ASKED_OF_PEOPLE, RegistrationProfile};
 use protocol::scim::oracle::resources::{ORACLE_PROFILE, PROFILE};
 use protocol::scim::oracle::{self, Actor, ORACLE_USER};
 use protocol::scim::{Place, schemas};
@@ -22,8 +22,6 @@ const NO_PROFILE: &str = "error.identity.selfreg.invalidProfile";
 const NO_CONSENT: &str = "error.identity.selfreg.consentRequired";
 /// The longest login name people may choose.
 const LONGEST_NAME: usize = 128;
-/// What may only be given by whoever keeps the directory.
-const NEVER: [&str; 7] = ["active", "groups", "roles", "entitlements", "externalId", "userType", "x509Certificates"];
 
 fn profile(app: &App, call: &Call, id: &str) -> Result<RegistrationProfile, Refusal> {
     let mut all = settings::current(app, call).self_service.profiles;
@@ -68,7 +66,7 @@ fn asked(profile: &RegistrationProfile, mut sent: Document) -> Result<Document, 
     let allowed: Vec<Place> =
         profile.attributes.iter().chain(&profile.optional).filter_map(|name| place(name)).collect();
     let root = |name: &str| {
-        !NEVER.contains(&name)
+        !NEVER_ASKED_OF_PEOPLE.contains(&name)
             && allowed.iter().any(|place| match place.extension {
                 Some(urn) => urn == name,
                 None => place.attribute.is_some_and(|one| one.name == name),

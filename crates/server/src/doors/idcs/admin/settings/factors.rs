@@ -48,13 +48,13 @@ fn shown(settings: &TenantSettings) -> Document {
         },
         "bypassCodeSettings": {
             "length": 12,
-            "maxActive": 20,
+            "maxActive": settings.bypass.most,
             "selfServiceGenerationEnabled": settings.bypass.enabled,
             "helpDeskGenerationEnabled": settings.bypass.enabled,
-            "helpDeskMaxUsage": 1,
+            "helpDeskMaxUsage": settings.bypass.most_uses,
         },
         "endpointRestrictions": {
-            "maxEnrolledDevices": 10,
+            "maxEnrolledDevices": settings.devices.most,
             "trustedEndpointsEnabled": settings.trusted_device.enabled,
             "maxTrustedEndpoints": settings.trusted_device.most,
             "maxEndpointTrustDurationInDays": settings.trusted_device.days,
@@ -136,7 +136,11 @@ fn change(settings: &mut TenantSettings, body: &Document) -> Result<(), Refusal>
             code.expiry = minutes * 60;
         }
     }
+    let bypass = within(body, "bypassCodeSettings")?;
+    settings.bypass.most = number(&bypass, "maxActive", 1..=50)?.unwrap_or(settings.bypass.most);
+    settings.bypass.most_uses = number(&bypass, "helpDeskMaxUsage", 1..=100)?.unwrap_or(settings.bypass.most_uses);
     let ends = within(body, "endpointRestrictions")?;
+    settings.devices.most = number(&ends, "maxEnrolledDevices", 1..=100)?.unwrap_or(settings.devices.most);
     let trust = &mut settings.trusted_device;
     trust.enabled = flag(&ends, "trustedEndpointsEnabled")?.unwrap_or(trust.enabled);
     trust.most = number(&ends, "maxTrustedEndpoints", 1..=100)?.unwrap_or(trust.most);
@@ -167,6 +171,9 @@ mod tests {
             json!({ "totpSettings": { "timeStepTolerance": 6 } }),
             json!({ "totpSettings": { "hashingAlgorithm": "MD5" } }),
             json!({ "endpointRestrictions": { "maxIncorrectAttempts": 0 } }),
+            json!({ "endpointRestrictions": { "maxEnrolledDevices": 101 } }),
+            json!({ "bypassCodeSettings": { "maxActive": 0 } }),
+            json!({ "bypassCodeSettings": { "helpDeskMaxUsage": "5" } }),
             json!({ "yubicoOtpEnabled": true }),
         ] {
             assert!(change(&mut settings, &members(wrong.clone())).is_err(), "{wrong}");
