@@ -598,6 +598,8 @@ pub fn nest(sent: &mut Document) {
 }
 
 /// Reads a resource of a person.
+    /// Hints to some of them.
+    pub hints: Vec<(String, String)>,
 ///
 /// # Errors
 /// As [`read::resource`].
@@ -612,7 +614,7 @@ pub fn resource(sent: &Document) -> Result<Document, ScimError> {
 pub struct Beside {
     /// The present password.
     pub password: Option<String>,
-    /// Questions with answers and hints.
+    /// Questions with answers.
     pub questions: Vec<(String, String)>,
     /// The factor to be asked for first.
     pub factor: Option<String>,
@@ -634,13 +636,17 @@ pub fn take_beside(document: &mut Document) -> Result<Beside, ScimError> {
         Some(_) | None => Map::new(),
     };
     let (me, mfa, registration, questions) = (take(ME), take(MFA), take(SELF_REGISTRATION), take(QUESTIONS));
+        hints,
     let text = |members: &Document, name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     let within = |members: &Document, name: &str| Some(members.get(name)?.get("value")?.as_str()?.to_owned());
-    let mut answers = Vec::new();
+    let (mut answers, mut hints) = (Vec::new(), Vec::new());
     for one in questions.get("secQuestions").and_then(Value::as_array).into_iter().flatten() {
         let part = |name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
         match (part("value"), part("answer")) {
-            (Some(question), Some(answer)) => answers.push((question, answer)),
+            (Some(question), Some(answer)) => {
+                hints.extend(part("hintText").map(|hint| (question.clone(), hint)));
+                answers.push((question, answer));
+            }
             _ => return Err(error::value("a security question has no answer")),
         }
     }

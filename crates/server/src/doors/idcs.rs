@@ -18,6 +18,7 @@ mod handed;
 pub mod idp;
 pub mod mfa;
 pub mod oauth;
+pub mod posted;
 
 pub use authenticate::start::Opening;
 pub use caller::{Caller, Denied};

@@ -13,6 +13,7 @@ mod addresses;
 mod agents;
 mod answer;
 mod apps;
+mod authenticators;
 mod bulk;
 mod bypass_codes;
 mod collection;
@@ -51,6 +52,9 @@ pub const PATHS: &[&str] = &[
     "/admin/v1/UserPasswordValidator/{id}",
     "/admin/v1/UserNameGenerator",
     "/admin/v1/ApplicablePasswordPolicyRetriever",
+    "/admin/v1/Asserter",
+    "/admin/v1/HTTPAuthenticator",
+    "/admin/v1/PasswordAuthenticator",
     "/admin/v1/Users",
     "/admin/v1/Users/.search",
     "/admin/v1/Users/{id}",
@@ -117,6 +121,9 @@ fn resources() -> Router<App> {
     at("UserPasswordValidator/{id}", put(passwords::validate_for));
     at("UserNameGenerator", post(registration::generate_name));
     at("ApplicablePasswordPolicyRetriever", post(passwords::applicable));
+    at("Asserter", post(authenticators::assert));
+    at("HTTPAuthenticator", post(authenticators::http));
+    at("PasswordAuthenticator", post(authenticators::password));
     at("Users", get(users::list).post(users::create));
     at("Users/.search", post(users::search));
     at("Users/{id}", get(users::read).put(users::replace).patch(users::change).delete(users::remove));

@@ -36,7 +36,6 @@ pub async fn idcs(State(_): State<App>, call: Call) -> Response {
             "http_authentication_endpoint": at("HTTPAuthenticator"),
             "password_authenticator_endpoint": at("PasswordAuthenticator"),
             "asserter_endpoint": at("Asserter"),
-            "encryption_keys_endpoint": at("EncryptionKeys"),
         },
         "openid-configuration": describe(&call),
     }))

@@ -19,7 +19,7 @@ use crate::browser::interaction::{self, Interaction};
 use crate::browser::{Lost, cookies, keep, session};
 use crate::call::{Call, Path};
 use crate::doors::hosted;
-use crate::doors::idcs::{Caller, Denied, authenticate};
+use crate::doors::idcs::{Caller, Denied, authenticate, posted};
 use crate::fault::Fault;
 
 /// Where a browser goes on that came from another site, and so without its cookies.
@@ -77,7 +77,7 @@ pub async fn resume(State(app): State<App>, Path(handle): Path<String>, call: Ca
 }
 
 fn form(call: &Call) -> Result<Form, No> {
-    call.form(&[]).map_err(|_| No::Bad("the form cannot be read"))
+    posted::form(call).map_err(|_| No::Bad("the form cannot be read"))
 }
 
 fn denied(denied: Denied) -> No {

@@ -38,7 +38,7 @@ fn document(call: &Call, user: &User, trust: &Trust, kind: &str) -> Document {
     shown.insert("platform".to_owned(), trust.agent.as_str().into());
     shown.insert("location".to_owned(), trust.address.as_str().into());
     let token = match trust.kind {
-        TrustKind::Device => "TRUST",
+        TrustKind::Device => "TRUSTED",
         TrustKind::StaySignedIn => "KMSI",
     };
     shown.insert("tokenType".to_owned(), token.into());

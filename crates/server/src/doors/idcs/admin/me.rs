@@ -11,12 +11,14 @@ use protocol::idcs::roles::AppRole;
 use protocol::records::User;
 use protocol::scim::oracle::{self, Beside, ORACLE_USER};
 use protocol::scim::patch;
+use serde_json::{Value, json};
 
 use super::answer::{self, Document, Refusal, WRONG_PASSWORD};
 use super::{guard, names, state, users};
 use crate::app::App;
 use crate::call::Call;
 use crate::doors::idcs::Caller;
+use crate::doors::idcs::enrol::questions;
 use crate::scim::{self, Demand, OWN, People, own};
 use crate::secret::Secret;
 use crate::signin::enrol::may_add;
@@ -113,7 +115,7 @@ async fn write(
     judged(&before, made, proved, is_whole)?;
     let wish = wish(sign_ins, &user, &beside).await?;
     if !beside.questions.is_empty() {
-        enrol_questions(sign_ins, caller, &user, beside.questions).await?;
+        enrol_questions(sign_ins, caller, &user, &beside).await?;
     }
     if let Some(wish) = wish {
         sign_ins.prefer(&user.id, &wish).await?;
@@ -139,12 +141,14 @@ async fn prove(sign_ins: SignIns<'_>, caller: &Caller, user: &User, password: Op
     }
 }
 
-async fn enrol_questions(
-    sign_ins: SignIns<'_>,
-    caller: &Caller,
-    user: &User,
-    questions: Vec<(String, String)>,
-) -> Result<(), Refusal> {
+async fn enrol_questions(sign_ins: SignIns<'_>, caller: &Caller, user: &User, beside: &Beside) -> Result<(), Refusal> {
+    // The same rules as where questions are set up at a sign-in.
+    let hint = |id: &String| beside.hints.iter().find(|(of, _)| of == id).map(|(_, hint)| hint);
+    let sent = beside.questions.iter();
+    let sent: Vec<Value> =
+        sent.map(|(id, answer)| json!({ "questionId": id, "answer": answer, "hint": hint(id) })).collect();
+    let given = questions::read(&sign_ins.tenant.tenant.settings.questions, Some(&Value::from(sent)))
+        .map_err(|failed| Refusal::value(failed.message))?;
     let proved = sign_ins.proved_in(&caller.token.grant).await?;
     let mut enrolled = sign_ins.enrolments_of(&user.id).await?;
     // Answers take the place of those before: these protect nothing any more once they are gone.
@@ -156,8 +160,7 @@ async fn enrol_questions(
             detail: "this needs a sign-in with one of the enrolled factors".to_owned(),
         });
     }
-    let answers = questions.into_iter().map(|(question, answer)| (question, Secret::from(answer))).collect();
-    sign_ins.enrol_questions(&user.id, &answers, true).await?;
+    sign_ins.enrol_hinted_questions(&user.id, &given.answers, &given.hints, true).await?;
     Ok(())
 }
 

@@ -60,7 +60,10 @@ pub(super) async fn must_change(State(app): State<App>, call: Call) -> Response 
 }
 
 /// The source a login name is of; the tenant's own where it is nobody's.
-async fn source_of(sign_ins: SignIns<'_>, username: &str) -> Result<SourceId, Refusal> {
+///
+/// # Errors
+/// The tenant has no source; the store failed.
+pub(super) async fn source_of(sign_ins: SignIns<'_>, username: &str) -> Result<SourceId, Refusal> {
     let sources = &sign_ins.tenant.sources;
     let mut found = None;
     for source in sources {

@@ -148,7 +148,13 @@ fn body(app: &App, call: &Call, asked: &Asked, state: Option<&State>) -> Members
         factors.push(Factor::Idp.as_str());
         let all: Vec<Value> = sign_ins
             .providers()
-            .map(|(id, provider)| json!({ "idpId": id, "idpName": clean(&provider.name), "idpType": "Social" }))
+            .map(|(id, provider)| {
+                let mut shown = json!({ "idpId": id, "idpName": clean(&provider.name), "idpType": "Social" });
+                if let Some(icon) = &provider.icon {
+                    shown["iconUrl"] = icon.as_str().into();
+                }
+                shown
+            })
             .collect();
         let object = json!({ "configuredIDPs": all, "credentials": Factor::Idp.credentials() });
         objects.insert(Factor::Idp.as_str().to_owned(), object);
