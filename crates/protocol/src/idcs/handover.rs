@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// Bytes of a key, of a block and of a vector.
-const BLOCK: usize = 16;
+pub const BLOCK: usize = 16;
 /// Bytes of the salt of `userData`.
 pub const SALT: usize = 8;
 
@@ -59,10 +59,16 @@ fn tame_text(text: &str) -> String {
     tamed.collect()
 }
 
-/// Attributes of a person whom nobody knows yet, for the page that registers them: encrypted with the secret of its client.
-pub fn user_data(client_secret: &[u8], salt: [u8; SALT], iv: [u8; BLOCK], attributes: &Value) -> String {
+/// What a page makes of the salt of `userData` and the secret of its client.
+pub fn user_data_key(client_secret: &[u8], salt: [u8; SALT]) -> [u8; 2 * BLOCK] {
     let hash = digest(&SHA256, &[&salt[..], client_secret].concat());
-    let (mac_key, key) = hash.as_ref().split_at(BLOCK);
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Attributes of a person whom nobody knows yet, for the page that registers them: encrypted with what it makes of the secret of its
+/// client and this salt.
+pub fn user_data(made: &[u8; 2 * BLOCK], salt: [u8; SALT], iv: [u8; BLOCK], attributes: &Value) -> String {
+    let (mac_key, key) = made.split_at(BLOCK);
     // An object within is a text of its own.
     let plain = json!({ "scim_user_attr": attributes.to_string() }).to_string();
     let text = encrypt(key, iv, plain.into_bytes());
@@ -118,7 +124,8 @@ mod tests {
         let salt = [1, 2, 3, 4, 5, 6, 7, 8];
         let iv: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
         let expected = "AQIDBAUGBwh0AAAAWgAAABAAWgAAADAAAAAgANlhIEj2NUvOkdze7RZmgzC0lCrBJKkRzo++GXL5NdIQBCujrYmFHH8L9v7neBKvfk6T9ckxFIsrF1mXiJeLdqzVsqN1Yf3t9ZdLOhYLSqopAAECAwQFBgcICQoLDA0ODw==";
-        assert_eq!(user_data(b"s3cret", salt, iv, &json!({"userName": "ada"})), expected);
+        let made = user_data_key(b"s3cret", salt);
+        assert_eq!(user_data(&made, salt, iv, &json!({"userName": "ada"})), expected);
     }
 
     #[test]

@@ -414,6 +414,9 @@ pub struct Client {
     /// What else Oracle's dialect knows of it.
     #[serde(default)]
     pub oracle: OracleApp,
+    /// What `userData` is encrypted with for its sign-in page, made of its secret and sealed; empty where none is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub page_key: Vec<u8>,
     /// Members a later door or grant needs, kept as given.
     #[serde(default)]
     pub extra: BTreeMap<String, serde_json::Value>,

@@ -397,6 +397,8 @@ pub struct IdentityProvider {
     pub link: bool,
     /// Whether somebody who comes for the first time, and is nobody yet, is made a person.
     pub create: bool,
+    /// Whether somebody who comes for the first time by a sign-in page of Oracle's dialect, and is nobody yet, may register there.
+    pub register: bool,
     /// Attributes of those who are made, by the claim they are taken from.
     pub claims: BTreeMap<String, String>,
     /// A picture for its button.
@@ -420,6 +422,7 @@ impl Default for IdentityProvider {
             username_claim: "preferred_username".to_owned(),
             link: false,
             create: false,
+            register: false,
             claims: claims.into_iter().map(|name| (name.to_owned(), name.to_owned())).collect(),
             icon: None,
         }

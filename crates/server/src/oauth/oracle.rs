@@ -17,6 +17,7 @@ pub mod claims;
 pub mod handover;
 pub mod logout;
 pub mod metadata;
+pub mod page_key;
 pub mod session;
 
 /// Whether a grant was made in this dialect, and its tokens speak it.

@@ -20,7 +20,10 @@ use crate::keys::{Sign, Typ};
 use crate::secret::Secret;
 use crate::tokens;
 
+mod newcomer;
 mod people;
+
+pub use newcomer::{Chosen, Newcomer};
 
 /// How we may prove who we are to another provider's token endpoint.
 pub const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
@@ -108,6 +111,10 @@ pub enum NotFrom {
     NotBelieved,
     /// Who signed in there is nobody here, and is not made somebody.
     Nobody,
+    /// The same, but they may register at the sign-in page: what the provider says of them, by the vendor's names.
+    Newcomer(Map<String, Value>),
+    /// Somebody else here has the name they chose.
+    NameTaken,
     /// The step could not be taken.
     Failure(Failure),
 }
@@ -292,10 +299,17 @@ impl SignIns<'_> {
                 claims.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
-        let user = self.whom(&away.provider, provider, &said.subject, &claims).await?;
         let challenge = self.challenge(&away.challenge.clone().into()).await?;
         let challenge = challenge.filter(|challenge| challenge.sign_in.as_ref() == Some(&flow.id));
         let challenge = challenge.ok_or_else(|| Failure::Wrong(Cause::NotPending))?;
+        let user = match self.whom(&away.provider, provider, &said.subject, &claims).await {
+            Err(NotFrom::Nobody) if provider.register && matches!(away.back, Back::Page { .. }) => {
+                let subject = said.subject.clone();
+                let said = Upstream { provider: away.provider, amr: said.amr, acr: said.acr };
+                return Err(self.keep_newcomer(&flow.id, Newcomer { subject, claims, challenge: challenge.id.0, said }).await);
+            }
+            other => other?,
+        };
         let said = Upstream { provider: away.provider, amr: said.amr, acr: said.acr };
         let vouched = Vouched { challenge, user, said };
         Ok(self.submit(flow, Submission::Upstream { vouched: Box::new(vouched) }).await?)

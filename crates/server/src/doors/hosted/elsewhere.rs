@@ -108,7 +108,12 @@ fn sign_in(interaction: &Interaction) -> Result<SignInStep, Stop> {
 async fn told(desk: &Desk<'_>, refused: NotFrom) -> Result<Response, Stop> {
     let problem = match refused {
         NotFrom::NoProvider => Problem::WayUnavailable,
-        NotFrom::Declined | NotFrom::NotBelieved | NotFrom::Nobody => Problem::ProviderRefused,
+        NotFrom::Declined
+        | NotFrom::NotBelieved
+        | NotFrom::Nobody
+        // People register at sign-in pages of another door.
+        | NotFrom::Newcomer(_)
+        | NotFrom::NameTaken => Problem::ProviderRefused,
         NotFrom::Failure(Failure::Wrong(_) | Failure::NotNow(NotNow::NoChallenge | NotNow::OtherPerson)) => {
             Problem::ProviderRefused
         }

@@ -30,6 +30,7 @@ mod password;
 pub mod request;
 pub mod scene;
 mod second;
+pub mod social;
 pub mod start;
 pub mod state;
 pub mod step;
@@ -185,6 +186,7 @@ async fn again(step: &Step<'_>) -> Result<Members, Stop> {
         Stage::Factor { .. } => second::again(step).await,
         Stage::Enrolment { detail, .. } => enrol::again(step, detail).await,
         Stage::Terms { .. } => finish::again(step).await,
+        Stage::Newcomer { .. } => Ok(social::again(step)),
     }
 }
 
@@ -213,6 +215,8 @@ async fn act(step: &Step<'_>) -> Result<Members, Stop> {
         (Stage::Enrolment { .. }, _) => refused(&[Op::CreateToken, Op::Enrollment]).await,
         (Stage::Terms { .. }, Op::AcceptTou) => finish::accept(step).await,
         (Stage::Terms { .. }, _) => refused(&[Op::AcceptTou]).await,
+        (Stage::Newcomer { .. }, Op::SocialRegister) => social::register(step).await,
+        (Stage::Newcomer { .. }, _) => refused(&[Op::SocialRegister]).await,
     }
 }
 

@@ -111,6 +111,8 @@ pub enum Code {
     Overloaded,
     /// The person may not use the application.
     NotEntitled,
+    /// The sign-in came by a way that leads back to no page.
+    WrongProtocol,
     /// Policy denies it.
     DeniedByPolicy,
     /// The terms were not accepted.
@@ -188,6 +190,7 @@ impl Code {
             Self::SocialFailed => ("SSO-1002", 401, "The sign-in at the other provider failed."),
             Self::SocialUnknown => ("SSO-1003", 401, "The account of the other provider is not known here."),
             Self::NotEntitled => ("AUTH-3024", 401, "The application is not assigned to the user."),
+            Self::WrongProtocol => ("AUTH-3026", 401, "The sign-in did not come by a way that is supported."),
             Self::DeniedByPolicy => ("AUTH-3033", 401, "The sign-on policy does not allow this."),
             Self::TermsRefused => ("AUTH-3035", 401, "The terms of use were not accepted."),
             Self::TermsMissing => ("AUTH-3036", 401, "There are no terms of use in this language."),

@@ -14,7 +14,7 @@ use engine::FactorKind;
 use protocol::form::Form;
 use protocol::idcs::roles::AppRole;
 use protocol::records::{Client, ClientId, GrantId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::authenticate::factor::Factor;
 use super::authenticate::request::Request;
@@ -24,11 +24,13 @@ use super::authenticate::{after, refuse, start};
 use super::caller::{Caller, Denied};
 use super::ecid::EcId;
 use super::fault::Code;
+use super::posted;
 use crate::app::App;
 use crate::browser::Lost;
 use crate::call::Call;
 use crate::oauth::authorize::{Stop as Page, see_other};
 use crate::oauth::oracle::handover;
+use crate::oauth::oracle::page_key::PageKey;
 use crate::signin::upstream::{Answer, Back, Going, NotFrom, hash_of};
 use crate::signin::{Begin, Failure, Next};
 
@@ -54,7 +56,7 @@ pub fn routes() -> Router<App> {
 /// `POST /sso/v1/sdk/idp`.
 async fn choose(Extracted(app): Extracted<App>, call: Call) -> Response {
     let done = async {
-        let form = call.form(&[]).map_err(|_| Lost::Gone)?;
+        let form = posted::form(&call).map_err(|_| Lost::Gone)?;
         leave(&app, &call, &form, None).await
     };
     done.await.map_or_else(|page: Page| page.into_response(&app, &call, &[]), handover::dressed)
@@ -64,7 +66,7 @@ async fn choose(Extracted(app): Extracted<App>, call: Call) -> Response {
 async fn choose_secure(Extracted(app): Extracted<App>, call: Call) -> Response {
     let ecid = EcId::new(&app);
     let caller = async {
-        let form = call.form(&[]).map_err(|_| Denied::DeadToken)?;
+        let form = posted::form(&call).map_err(|_| Denied::DeadToken)?;
         let one = |name: &str| form.one(name).ok().flatten().map(str::to_owned);
         // The documents name the first, a sample the other.
         let token = one("authorization").or_else(|| one("accesstoken")).ok_or(Denied::DeadToken)?;
@@ -91,7 +93,7 @@ fn field<'f>(form: &'f Form, name: &'static str) -> Option<&'f str> {
 }
 
 async fn leave(app: &App, call: &Call, form: &Form, proven: Option<&Caller>) -> Result<Response, Page> {
-    let state = field(form, "requestState").and_then(|text| State::open(app, &call.tenant, text)).ok_or(Lost::Gone)?;
+    let state = field(form, "requestState").and_then(|text| State::read(app, &call.tenant, text)).ok_or(Lost::Gone)?;
     if let (Some(caller), Some(own)) = (proven, &state.caller)
         && caller.client.id != *own
     {
@@ -102,6 +104,9 @@ async fn leave(app: &App, call: &Call, form: &Form, proven: Option<&Caller>) -> 
     let caller = Caller::itself(Arc::clone(runs), app.world.now());
     let (request, ecid) = (Request::nothing(), EcId::new(app));
     let step = Step { app, call, caller: &caller, ecid: &ecid, request: &request, state: &state, application };
+    if state.is_over(app) {
+        return told(&step, Code::BadState);
+    }
     let sign_ins = step.sign_ins();
     let (id, name) = (field(form, "idpId"), field(form, "idpName"));
     let chosen = sign_ins.providers().find(|(own, provider)| match (id, name) {
@@ -121,12 +126,17 @@ async fn leave(app: &App, call: &Call, form: &Form, proven: Option<&Caller>) -> 
         prior: None,
         resume: start::resume(&step),
     };
-    let flow = match sign_ins.begin(begin).await.map_err(Page::failed)? {
-        Next::Challenge { flow, any_of, .. } if any_of.contains(&FactorKind::Federated) => flow,
-        Next::Challenge { .. } | Next::Enrol { .. } | Next::Ready(_) | Next::Refused { .. } => {
+    let flow = match sign_ins.begin(begin).await {
+        Ok(Next::Challenge { flow, any_of, .. }) if any_of.contains(&FactorKind::Federated) => flow,
+        Ok(Next::Challenge { .. } | Next::Enrol { .. } | Next::Ready(_) | Next::Refused { .. }) => {
             return told(&step, Code::DeniedByPolicy);
         }
+        Err(failure) => return failed(&step, failure),
     };
+    // The page says which client is its own: what is told it of somebody new is encrypted for that one. One document spells it otherwise.
+    let named = field(form, "clientId").or_else(|| field(form, "clientID")).map(ClientId::from);
+    let state = State { page: named.filter(|id| call.tenant.clients.contains_key(id)), ..state.clone() };
+    let step = Step { state: &state, ..step };
     let focus = Focus { factor: Factor::Idp.as_str().to_owned(), ..Focus::default() };
     let cookie = app.world.token(LENGTH);
     let going = Going {
@@ -148,7 +158,7 @@ async fn leave(app: &App, call: &Call, form: &Form, proven: Option<&Caller>) -> 
             }
             Ok(response)
         }
-        Err(NotFrom::Failure(failure @ (Failure::Busy(_) | Failure::Fault(_)))) => Err(Page::failed(failure)),
+        Err(NotFrom::Failure(failure)) => failed(&step, failure),
         Err(_) => told(&step, Code::SocialFailed),
     }
 }
@@ -176,32 +186,55 @@ async fn came_back(app: &App, call: &Call) -> Result<Response, Page> {
     if cookie(call).map(hash_of).as_ref() != Some(browser) {
         return Err(Lost::NoCookie.into());
     }
-    let state = State::open(app, &call.tenant, state).ok_or(Lost::Gone)?;
+    let state = State::read(app, &call.tenant, state).ok_or(Lost::Gone)?;
     let application = client(call, state.application.as_ref()).ok_or(Lost::Gone)?;
     let runs = client(call, state.caller.as_ref()).unwrap_or(application);
     let caller = Caller::itself(Arc::clone(runs), app.world.now());
     let (request, ecid) = (Request::nothing(), EcId::new(app));
     let step = Step { app, call, caller: &caller, ecid: &ecid, request: &request, state: &state, application };
-    let flow = sign_ins.by_grant(&away.grant).await?.ok_or(Lost::Gone)?;
+    if state.is_over(app) {
+        return told(&step, Code::BadState);
+    }
+    let flow = match sign_ins.by_grant(&away.grant).await {
+        Ok(Some(flow)) => flow,
+        Ok(None) => return told(&step, Code::SessionGone),
+        Err(fault) => return failed(&step, fault.into()),
+    };
+    let grant = flow.id.clone();
     let answer = Answer { code: one("code"), iss: one("iss"), error: one("error") };
     let proved = match sign_ins.back_from_upstream(flow, away, answer).await {
         Ok(proved) => proved,
-        Err(NotFrom::Failure(failure @ (Failure::Busy(_) | Failure::Fault(_)))) => return Err(Page::failed(failure)),
+        Err(NotFrom::Failure(failure)) => return failed(&step, failure),
+        Err(NotFrom::Newcomer(said)) => return newcomer(&step, grant, said),
         Err(NotFrom::Nobody) => return told(&step, Code::SocialUnknown),
         Err(_) => return told(&step, Code::SocialFailed),
     };
     match after::proved(&step, proved).await {
         Ok(mut body) => {
-            let page = page_of(&step).ok_or(Lost::Gone)?;
+            let Some(page) = page_of(&step) else { return told(&step, Code::WrongProtocol) };
             match body.remove("authnToken") {
                 Some(Value::String(token)) => Ok(handover::token(app, call, page, token)),
                 _ => Ok(handover::form(app, call, page, body)?),
             }
         }
         Err(Stop::Failed(stop)) => told(&step, stop.0.code),
-        Err(Stop::Busy(busy)) => Err(Page::failed(Failure::Busy(busy))),
-        Err(Stop::Fault(fault)) => Err(Page::failed(Failure::Fault(fault))),
+        Err(Stop::Busy(busy)) => failed(&step, Failure::Busy(busy)),
+        Err(Stop::Fault(fault)) => failed(&step, Failure::Fault(fault)),
     }
+}
+
+/// Hands somebody new to the page that registers them: with what the provider said, encrypted for the client of the page, and a state in
+/// which to do it. Where there is no such page they are told that nobody knows them.
+fn newcomer(step: &Step<'_>, grant: GrantId, said: Map<String, Value>) -> Result<Response, Page> {
+    let of = |client: &Client| client.oracle.error_url.clone();
+    let page = client(step.call, step.state.page.as_ref()).unwrap_or(&step.caller.client);
+    let key = PageKey::open(&step.app.master, &step.call.tenant.tenant.id, &page.id, &page.page_key);
+    let (Some(url), Some(key)) = (of(step.application).or_else(|| of(&step.caller.client)), key) else {
+        return told(step, Code::SocialUnknown);
+    };
+    let user_data = key.user_data(&step.app.world, &Value::Object(said));
+    let state = step.next(Stage::Newcomer { grant });
+    Ok(handover::register(step.app, step.call, &url, user_data, state))
 }
 
 /// The sign-in page: the application's, or the client's that ran the dialogue.
@@ -210,8 +243,32 @@ fn page_of<'s>(step: &Step<'s>) -> Option<&'s str> {
     own.or(step.caller.client.oracle.login_url.as_deref())
 }
 
+/// The page for errors is told; none where there is none.
+fn error_page(step: &Step<'_>, code: Code) -> Option<Response> {
+    let of = |client: &Client| handover::error(step.call, client, code.as_str(), code.text());
+    of(step.application).or_else(|| of(&step.caller.client))
+}
+
 /// The page for errors is told; where there is none, the browser sees a page of ours.
 fn told(step: &Step<'_>, code: Code) -> Result<Response, Page> {
-    let of = |client: &Client| handover::error(step.call, client, code.as_str(), code.text());
-    of(step.application).or_else(|| of(&step.caller.client)).ok_or_else(|| Lost::Gone.into())
+    error_page(step, code).ok_or_else(|| Lost::Gone.into())
+}
+
+/// The same of a step that could not be taken.
+fn failed(step: &Step<'_>, failure: Failure) -> Result<Response, Page> {
+    let code = match &failure {
+        Failure::Busy(_) => Code::Overloaded,
+        Failure::Fault(_) => Code::SystemError,
+        Failure::Wrong(_) | Failure::NotNow(_) | Failure::Stale | Failure::TooManyMessages | Failure::Unusable(_) => {
+            Code::SocialFailed
+        }
+    };
+    match (error_page(step, code), failure) {
+        (Some(response), Failure::Fault(fault)) => {
+            fault.log();
+            Ok(response)
+        }
+        (Some(response), _) => Ok(response),
+        (None, failure) => Err(Page::failed(failure)),
+    }
 }

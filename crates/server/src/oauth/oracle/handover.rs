@@ -41,6 +41,11 @@ pub fn token(app: &App, call: &Call, page: &str, token: String) -> Response {
     hosted::form_post(app, call, &[], page, &[("authnToken", token)])
 }
 
+/// Hands a browser to a page where its person registers, with what another provider said of them.
+pub fn register(app: &App, call: &Call, page: &str, user_data: String, state: String) -> Response {
+    hosted::form_post(app, call, &[], page, &[("userData", user_data), ("requestState", state)])
+}
+
 /// Tells the error page of a client what went wrong; none where it has none.
 pub fn error(call: &Call, client: &Client, code: &str, message: &str) -> Option<Response> {
     let url = client.oracle.error_url.as_deref()?;

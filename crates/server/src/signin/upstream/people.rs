@@ -42,8 +42,7 @@ impl SignIns<'_> {
         claims: &Map<String, Value>,
     ) -> Result<User, NotFrom> {
         let tenant = &self.tenant.tenant.id;
-        let name = tokens::hex(&tokens::digest(&format!("{id}\0{}\0{subject}", provider.issuer)).0);
-        if let Some(item) = self.app.store.item(tenant, KIND, &name).await.map_err(Fault::from)? {
+        if let Some(item) = self.link(id, provider, subject).await? {
             let owner = UserId(item.owner.unwrap_or_default());
             return self.person(&owner).await?.ok_or(NotFrom::Nobody);
         }
@@ -53,18 +52,7 @@ impl SignIns<'_> {
         })?;
         let known = self.by_login(&provider.source, &username).await?;
         let now = self.app.world.now();
-        let link = |owner: &UserId| {
-            Change::PutItem(Item {
-                kind: KIND,
-                name: name.clone(),
-                owner: Some(owner.0.clone()),
-                link: Some(id.to_owned()),
-                created: now,
-                expires: now + FOREVER,
-                body: json!({ "username": username, "since": now }).to_string(),
-                version: 0,
-            })
-        };
+        let link = |owner: &UserId| linked(now, (id, provider, subject), owner, &username);
         let (user, changes) = match known {
             Some(user) if provider.link && user.active => {
                 // A name that was given to another there is not the person it was: the first subject keeps the link.
@@ -83,18 +71,7 @@ impl SignIns<'_> {
                 return Err(NotFrom::Nobody);
             }
             None if provider.create => {
-                let user = User {
-                    id: UserId(self.app.world.digits(ID.0, ID.1)),
-                    source: provider.source.clone(),
-                    username: username.clone(),
-                    active: true,
-                    password: None,
-                    groups: BTreeSet::new(),
-                    attributes: attributes(provider, claims),
-                    not_before: 0,
-                    created: now,
-                    updated: now,
-                };
+                let user = self.made(provider, &username, attributes(provider, claims));
                 let changes = vec![Change::AddUser(user.clone()), link(&user.id)];
                 (user, changes)
             }
@@ -107,6 +84,64 @@ impl SignIns<'_> {
             Err(CommitError::Unavailable(error)) => Err(Fault::from(error).into()),
         }
     }
+
+    /// The link of a subject that came before.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn link(
+        self,
+        id: &str,
+        provider: &IdentityProvider,
+        subject: &str,
+    ) -> Result<Option<Item>, Fault> {
+        Ok(self.app.store.item(&self.tenant.tenant.id, KIND, &link_name(id, provider, subject)).await?)
+    }
+
+    /// A new person of the provider's source.
+    pub(super) fn made(
+        self,
+        provider: &IdentityProvider,
+        username: &str,
+        attributes: BTreeMap<String, Vec<String>>,
+    ) -> User {
+        let now = self.app.world.now();
+        User {
+            id: UserId(self.app.world.digits(ID.0, ID.1)),
+            source: provider.source.clone(),
+            username: username.to_owned(),
+            active: true,
+            password: None,
+            groups: BTreeSet::new(),
+            attributes,
+            not_before: 0,
+            created: now,
+            updated: now,
+        }
+    }
+}
+
+fn link_name(id: &str, provider: &IdentityProvider, subject: &str) -> String {
+    tokens::hex(&tokens::digest(&format!("{id}\0{}\0{subject}", provider.issuer)).0)
+}
+
+/// The link of a subject, by the id of its provider, to whoever it is here from now on. Of two at once the store takes one.
+pub(super) fn linked(
+    now: Seconds,
+    (id, provider, subject): (&str, &IdentityProvider, &str),
+    owner: &UserId,
+    username: &str,
+) -> Change {
+    Change::PutItem(Item {
+        kind: KIND,
+        name: link_name(id, provider, subject),
+        owner: Some(owner.0.clone()),
+        link: Some(id.to_owned()),
+        created: now,
+        expires: now + FOREVER,
+        body: json!({ "username": username, "since": now }).to_string(),
+        version: 0,
+    })
 }
 
 /// The name that a newcomer has or would have here. An address counts only where the provider calls it verified.
@@ -119,7 +154,7 @@ fn username(provider: &IdentityProvider, claims: &Map<String, Value>) -> Option<
 }
 
 /// The attributes of a newcomer: those the tenant takes over, as texts.
-fn attributes(provider: &IdentityProvider, claims: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
+pub(super) fn attributes(provider: &IdentityProvider, claims: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),

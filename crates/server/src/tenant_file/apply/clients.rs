@@ -1,10 +1,12 @@
 //! Clients and their secrets.
 
+use protocol::idcs::roles::AppRole;
 use protocol::records::{Client, ClientSecret};
 use store::{DirectoryChange, TenantRows};
 
 use super::documents::difference;
 use super::{ApplyError, Bench, Plan, busy};
+use crate::oauth::oracle::page_key::PageKey;
 use crate::tenant_file::{ClientPart, SecretPart, TenantPart};
 
 /// Adds and changes clients.
@@ -19,6 +21,7 @@ pub(super) async fn put(
         let client = Client {
             secrets: secrets(bench, wanted, before.map_or(&[], |client| &client.secrets)).await?,
             not_before: before.map_or(0, |client| client.not_before),
+            page_key: page_key(bench, part, wanted, before.map_or(&[], |client| &client.page_key)),
             ..wanted.client.clone()
         };
         if let Some(what) = difference(before, &client) {
@@ -27,6 +30,21 @@ pub(super) async fn put(
         }
     }
     Ok(())
+}
+
+/// What sign-in pages are told of newcomers with: kept of clients that run one and whose secret is in clear. What is sealed already stays
+/// as long as it is made of the same secret.
+fn page_key(bench: &Bench<'_>, part: &TenantPart, wanted: &ClientPart, stored: &[u8]) -> Vec<u8> {
+    let Some(SecretPart::Plain(plain)) = &wanted.secret else { return Vec::new() };
+    if !wanted.client.app_roles.contains(&AppRole::Signin) {
+        return Vec::new();
+    }
+    let (tenant, client) = (&part.tenant.id, &wanted.client.id);
+    let kept = PageKey::open(bench.master, tenant, client, stored).filter(|kept| kept.is_of(plain.expose()));
+    match kept {
+        Some(_) => stored.to_vec(),
+        None => PageKey::of(bench.world, plain.expose()).seal(bench.master, tenant, client),
+    }
 }
 
 /// The secrets to store: as they are where the current one is the file's, with those being phased out; else only the file's.

@@ -33,7 +33,7 @@ const RESPONSE_TYPES: [&str; 8] =
     ["code", "code id_token", "code id_token token", "code token", "id_token", "id_token token", "none", "token"];
 
 /// Fields that the record has but a file gives otherwise or not at all.
-const RESERVED: [&str; 4] = ["secrets", "keys", "not_before", "registration"];
+const RESERVED: [&str; 5] = ["secrets", "keys", "not_before", "registration", "page_key"];
 
 /// `[[tenant.clients]]`, each with its place.
 pub(super) fn clients(tenant: &mut Section<'_>, names: &Names) -> Vec<(ClientPart, Place)> {

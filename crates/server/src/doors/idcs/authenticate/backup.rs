@@ -18,7 +18,7 @@ pub async fn list(step: &Step<'_>) -> Result<Members, Stop> {
     let focus = match &step.state.stage {
         Stage::Factor { focus, .. } => focus.clone(),
         Stage::Start => return begin(step).await,
-        Stage::Enrolment { .. } | Stage::Terms { .. } => return Err(Code::OpNotOffered.into()),
+        Stage::Enrolment { .. } | Stage::Terms { .. } | Stage::Newcomer { .. } => return Err(Code::OpNotOffered.into()),
     };
     let flow = match after::at_hand(step, step.flow().await?).await? {
         Ok(body) => return Ok(body),

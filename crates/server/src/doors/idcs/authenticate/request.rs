@@ -119,6 +119,8 @@ pub struct Request {
     pub origin: Option<String>,
     /// The address of the person, as the client says.
     pub address: Option<String>,
+    /// What somebody new says of themselves (`socialSCIMAttrs`).
+    pub newcomer: Map<String, Value>,
     /// The code is to be given to the client: the thumbprint of the certificate it is encrypted for.
     pub thumbprint: Option<String>,
 }
@@ -186,6 +188,11 @@ impl Body {
             Some(origin) => Some(origin),
             None => credentials.text("origin")?,
         };
+        let newcomer = match self.members.get("socialSCIMAttrs") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(members)) => members.clone(),
+            Some(_) => return Err(Failed::invalid("The attribute socialSCIMAttrs is not an object.")),
+        };
         let returned = flag(&self.members, "userFlowControlledByExternalClient")?.unwrap_or(false);
         let thumbprint = self.text("x5t")?.filter(|_| returned);
         Ok(Request {
@@ -198,6 +205,7 @@ impl Body {
             application: self.text("appName")?.filter(|name| !name.is_empty()),
             origin: origin.filter(|origin| (1..=REMEMBERED).contains(&origin.len())),
             address: self.text("ipAddress")?.filter(|address| !address.is_empty()),
+            newcomer,
             thumbprint,
             credentials,
         })
@@ -205,6 +213,14 @@ impl Body {
 }
 
 impl Request {
+    /// What somebody new says of themselves, by its name; none where it is left out or empty.
+    ///
+    /// # Errors
+    /// It is no text, or too long.
+    pub fn said(&self, name: &'static str) -> Result<Option<String>, Failed> {
+        Ok(text(&self.newcomer, name)?.filter(|text| !text.trim().is_empty()))
+    }
+
     /// Stands for a body that could not be read.
     pub fn nothing() -> Self {
         Self {
@@ -218,6 +234,7 @@ impl Request {
             application: None,
             origin: None,
             address: None,
+            newcomer: Map::new(),
             thumbprint: None,
         }
     }
@@ -390,6 +407,7 @@ mod tests {
             r#""kmsiToken":{}"#,
             r#""origin":[]"#,
             r#""ipAddress":1"#,
+            r#""socialSCIMAttrs":"x""#,
         ] {
             let failed = code(&format!(r#"{{"op":"credSubmit",{members}}}"#));
             assert_eq!((failed.code, failed.status.as_u16()), (Code::Invalid, 400), "{members}");

@@ -23,7 +23,9 @@ const SUPPOSED_WAIT: Seconds = 120;
 fn stage<'s>(step: &'s Step<'_>) -> Result<&'s Focus, Stop> {
     match &step.state.stage {
         Stage::Factor { focus, .. } => Ok(focus),
-        Stage::Start | Stage::Enrolment { .. } | Stage::Terms { .. } => Err(Code::SessionGone.into()),
+        Stage::Start | Stage::Enrolment { .. } | Stage::Terms { .. } | Stage::Newcomer { .. } => {
+            Err(Code::SessionGone.into())
+        }
     }
 }
 

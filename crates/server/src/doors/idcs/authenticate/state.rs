@@ -53,6 +53,9 @@ pub struct State {
     /// The token of somebody who stayed signed in, in place of the one they came with.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub stayed: Option<String>,
+    /// The client of the page that somebody was sent elsewhere from, as the page said.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<ClientId>,
     /// Which step waits.
     #[serde(rename = "s")]
     pub stage: Stage,
@@ -91,6 +94,13 @@ pub enum Stage {
         #[serde(rename = "g")]
         grant: GrantId,
     },
+    /// Somebody new from another provider registers.
+    #[serde(rename = "n")]
+    Newcomer {
+        /// The sign-in.
+        #[serde(rename = "g")]
+        grant: GrantId,
+    },
 }
 
 /// The factor in play.
@@ -118,7 +128,10 @@ impl Stage {
     pub fn grant(&self) -> Option<&GrantId> {
         match self {
             Self::Start => None,
-            Self::Factor { grant, .. } | Self::Enrolment { grant, .. } | Self::Terms { grant } => Some(grant),
+            Self::Factor { grant, .. }
+            | Self::Enrolment { grant, .. }
+            | Self::Terms { grant }
+            | Self::Newcomer { grant } => Some(grant),
         }
     }
 }
@@ -147,6 +160,7 @@ impl State {
             trust: None,
             devices: Vec::new(),
             stayed: None,
+            page: None,
             stage: Stage::Start,
         }
     }
@@ -169,6 +183,16 @@ impl State {
 
     /// What was handed out by this tenant and has not expired; none for anything else.
     pub fn open(app: &App, tenant: &TenantView, text: &str) -> Option<Self> {
+        Self::read(app, tenant, text).filter(|state| !state.is_over(app))
+    }
+
+    /// Whether its time is over.
+    pub fn is_over(&self, app: &App) -> bool {
+        app.world.now() >= self.expires
+    }
+
+    /// The same, expired or not: good for telling where to say so.
+    pub fn read(app: &App, tenant: &TenantView, text: &str) -> Option<Self> {
         if text.len() > LONGEST_TEXT {
             return None;
         }
@@ -179,7 +203,6 @@ impl State {
         if !bool::from(app.master.mac(&purpose, &sealed).ct_eq(&mac)) {
             return None;
         }
-        let state: Self = serde_json::from_slice(&app.master.open(&purpose, &sealed)?).ok()?;
-        (app.world.now() < state.expires).then_some(state)
+        serde_json::from_slice(&app.master.open(&purpose, &sealed)?).ok()
     }
 }
