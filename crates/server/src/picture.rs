@@ -1,4 +1,4 @@
-//! QR pictures as PNG (ISO/IEC 18004, PNG third edition). Owns the file format; does not know what is in the picture.
+//! Pictures as PNG (PNG third edition), QR codes among them (ISO/IEC 18004). Owns the file format; does not know what is in the picture.
 
 use fast_qr::ECL;
 use fast_qr::qr::QRBuilder;
@@ -37,17 +37,37 @@ pub fn qr_png(text: &str) -> Option<Zeroizing<Vec<u8>>> {
             raw.push(byte << (8 - width % 8));
         }
     }
-    let side = u32::try_from(width).ok()?.to_be_bytes();
-    let mut header = Vec::with_capacity(13);
-    header.extend(side);
-    header.extend(side);
-    // Bit depth 1, grey, deflate, the one filter method, not interlaced.
-    header.extend([1, 0, 0, 0, 0]);
     let mut png = Zeroizing::new(SIGNATURE.to_vec());
-    chunk(&mut png, b"IHDR", &header);
+    // Bit depth 1, grey.
+    chunk(&mut png, b"IHDR", &header(u32::try_from(width).ok()?, [1, 0]));
     chunk(&mut png, b"IDAT", &stored(&raw));
     chunk(&mut png, b"IEND", &[]);
     Some(png)
+}
+
+/// A square picture in these sixteen colours; `pixel` says which, by column and row.
+pub fn square_png(side: u16, colours: &[[u8; 3]; 16], pixel: impl Fn(u16, u16) -> u8) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(usize::from(side) * (usize::from(side) / 2 + 2));
+    for y in 0..side {
+        raw.push(0);
+        for x in (0..side).step_by(2) {
+            let second = if x + 1 < side { pixel(x + 1, y) & 15 } else { 0 };
+            raw.push((pixel(x, y) & 15) << 4 | second);
+        }
+    }
+    let mut png = SIGNATURE.to_vec();
+    // Bit depth 4, by the palette.
+    chunk(&mut png, b"IHDR", &header(u32::from(side), [4, 3]));
+    chunk(&mut png, b"PLTE", colours.as_flattened());
+    chunk(&mut png, b"IDAT", &stored(&raw));
+    chunk(&mut png, b"IEND", &[]);
+    png
+}
+
+/// Of a square picture: its side, bit depth and colour type; deflate, the one filter method, not interlaced.
+fn header(side: u32, kind: [u8; 2]) -> Vec<u8> {
+    let side = side.to_be_bytes();
+    [side.as_slice(), &side, &kind, &[0, 0, 0]].concat()
 }
 
 fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
@@ -122,6 +142,20 @@ mod tests {
         assert!(dark(low, low) && dark(high, low) && dark(low, high));
         // The ring inside a finder pattern is light, its middle dark.
         assert!(!dark(low + SCALE, low + SCALE) && dark(low + 3 * SCALE, low + 3 * SCALE));
+    }
+
+    #[test]
+    fn a_square_has_its_colours_where_they_were_put() {
+        let mut colours = [[0; 3]; 16];
+        colours[5] = [1, 2, 3];
+        let png = square_png(3, &colours, |x, y| if (x, y) == (2, 1) { 5 } else { 0 });
+        assert!(png.starts_with(&SIGNATURE));
+        assert_eq!(&png[16..26], [0, 0, 0, 3, 0, 0, 0, 3, 4, 3]);
+        assert_eq!((&png[37..41], &png[41 + 15..41 + 18]), (b"PLTE".as_slice(), [1, 2, 3].as_slice()));
+        // Rows of a filter byte and two bytes of two pixels, behind the headers of zlib and of the only block.
+        let at = 41 + 48 + 4;
+        assert_eq!(&png[at + 4..at + 8], b"IDAT");
+        assert_eq!(&png[at + 8 + 2 + 5..at + 8 + 2 + 5 + 9], [0, 0, 0, 0, 0, 0x50, 0, 0, 0]);
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub const OPEN: &[(&str, &str)] = &[
     ("/phone/worker.js", "the script behind that page, the same for everybody"),
     ("/phone/manifest.webmanifest", "the name and colours of that page, which it shows anyway"),
     ("/phone/icon.svg", "its icon"),
+    ("/phone/icon.png", "the same in pixels"),
 ];
 
 /// Routes that only development mode has.

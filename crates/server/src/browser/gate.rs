@@ -223,7 +223,7 @@ fn passage(next: Next, expected: Expected) -> Passage {
         Next::Ready(flow) => Passage::Through(Box::new(flow)),
         Next::Challenge { flow, .. } | Next::Enrol { flow, .. } => {
             let Expected { username, realm, known } = expected;
-            Passage::Ask(SignInStep { grant: flow.id, username, realm, known, picture: None })
+            Passage::Ask(SignInStep { grant: flow.id, username, realm, known, picture: None, phone: None })
         }
         Next::Refused { refusal, reference } => Passage::Refused { refusal, reference },
     }

@@ -100,6 +100,9 @@ pub struct SignInStep {
     /// What is in the picture that waits for a phone, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+    /// The phone that was invited and what invites it, sealed, while it has not registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
 }
 
 /// What a sign-in came to.

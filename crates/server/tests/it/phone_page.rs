@@ -65,7 +65,17 @@ async fn what_stands_behind_the_page_is_typed_and_reaches_no_further() {
     let icon = server.ask("GET", "/phone/icon.svg").send().await;
     assert_eq!(icon.header("content-type"), "image/svg+xml");
     assert!(icon.text().contains("fill=\"#124e78\"") && !icon.text().contains('{'));
-    for path in ["/phone", "/phone/worker.js", "/phone/manifest.webmanifest", "/phone/icon.svg"] {
+    // Home screens that take no drawing have the same in pixels: in the tenant's colour, of the size the manifest says.
+    let named: Vec<&str> = manifest["icons"].as_array().unwrap().iter().filter_map(|one| one["src"].as_str()).collect();
+    assert_eq!(named, ["/phone/icon.svg", "/phone/icon.svg", "/phone/icon.png"]);
+    assert_eq!(manifest["icons"][2]["sizes"], "192x192");
+    let icon = server.ask("GET", "/phone/icon.png").send().await;
+    assert_eq!(icon.header("content-type"), "image/png");
+    assert_eq!(
+        (&icon.body[16..24], &icon.body[41..44]),
+        ([0, 0, 0, 192, 0, 0, 0, 192].as_slice(), [0x12, 0x4e, 0x78].as_slice())
+    );
+    for path in ["/phone", "/phone/worker.js", "/phone/manifest.webmanifest", "/phone/icon.svg", "/phone/icon.png"] {
         let reply = server.ask("GET", path).send().await;
         assert_eq!((reply.status.as_u16(), reply.header("x-content-type-options")), (200, "nosniff"), "{path}");
         assert_eq!(server.ask("POST", path).send().await.status, 405, "{path}");

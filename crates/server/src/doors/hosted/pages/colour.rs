@@ -19,6 +19,11 @@ impl Colour {
         Self([red, green, blue])
     }
 
+    /// Red, green and blue.
+    pub(super) const fn channels(self) -> [u8; 3] {
+        self.0
+    }
+
     /// `#rrggbb`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let hex = text.strip_prefix('#').filter(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()))?;

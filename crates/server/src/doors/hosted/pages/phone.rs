@@ -27,6 +27,9 @@ const ICON: &str = concat!(
     "<rect x=\"166\" y=\"104\" width=\"180\" height=\"304\" rx=\"34\"/><path d=\"M210 262l32 32 60-64\"/></g></svg>"
 );
 
+/// Pixels of a side of the icon where no drawing is taken: enough for any home screen.
+const ICON_SIDE: u16 = 192;
+
 static STYLE: LazyLock<String> =
     LazyLock::new(|| CSS.lines().filter(|line| !line.starts_with("/*")).collect::<Vec<_>>().join("\n"));
 
@@ -76,6 +79,8 @@ pub fn worker() -> Response {
 pub fn manifest(look: &Look) -> Response {
     let icon =
         |purpose| json!({ "src": "/phone/icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": purpose });
+    let sizes = format!("{ICON_SIDE}x{ICON_SIDE}");
+    let picture = json!({ "src": "/phone/icon.png", "sizes": sizes, "type": "image/png", "purpose": "any" });
     let manifest = json!({
         "id": "/phone",
         "name": look.title,
@@ -87,7 +92,7 @@ pub fn manifest(look: &Look) -> Response {
         "display": "standalone",
         "background_color": "#f5f5f2",
         "theme_color": look.light.accent.to_string(),
-        "icons": [icon("any"), icon("maskable")],
+        "icons": [icon("any"), icon("maskable"), picture],
     });
     whole("application/manifest+json", manifest.to_string(), "default-src 'none'")
 }
@@ -99,12 +104,55 @@ pub fn icon(look: &Look) -> Response {
     whole("image/svg+xml", icon, "default-src 'none'")
 }
 
-fn whole(media_type: &'static str, body: String, policy: &str) -> Response {
+/// The same icon in pixels: home screens of some makers take no drawing.
+pub fn icon_png(look: &Look) -> Response {
+    let (accent, words) = (look.light.accent, look.light.on_accent);
+    let mut colours = [accent.channels(); 16];
+    for (level, colour) in (0_u16..).zip(&mut colours) {
+        *colour = accent.mix(words, level * 100 / 15).channels();
+    }
+    // What the drawing says, in its own units: the distance to the nearest line decides how much of a pixel it covers.
+    let unit = 512.0 / f32::from(ICON_SIDE);
+    let png = crate::picture::square_png(ICON_SIDE, &colours, |x, y| {
+        let at = |pixel: u16| (f32::from(pixel) + 0.5) * unit;
+        let (x, y) = (at(x), at(y));
+        let frame = frame_distance(x - 256.0, y - 256.0);
+        let check = line_distance([x, y], [210.0, 262.0], [242.0, 294.0]).min(line_distance(
+            [x, y],
+            [242.0, 294.0],
+            [302.0, 230.0],
+        ));
+        let covered = (0.5 - (frame.min(check) - 13.0) / unit).clamp(0.0, 1.0);
+        [0_u8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+            .into_iter()
+            .rfind(|level| f32::from(*level) <= covered * 15.0 + 0.5)
+            .unwrap_or(0)
+    });
+    whole("image/png", png, "default-src 'none'")
+}
+
+/// How far a place is from the line of the phone, whose middle is the origin.
+fn frame_distance(x: f32, y: f32) -> f32 {
+    const ROUND: f32 = 34.0;
+    let (across, along) = (x.abs() - (90.0 - ROUND), y.abs() - (152.0 - ROUND));
+    let outside = across.max(0.0).hypot(along.max(0.0));
+    (outside + across.max(along).min(0.0) - ROUND).abs()
+}
+
+/// How far a place is from a straight line between two others.
+fn line_distance([x, y]: [f32; 2], [from_x, from_y]: [f32; 2], [to_x, to_y]: [f32; 2]) -> f32 {
+    let (across, along) = (to_x - from_x, to_y - from_y);
+    let share = ((x - from_x) * across + (y - from_y) * along) / (across * across + along * along);
+    let share = share.clamp(0.0, 1.0);
+    (x - from_x - share * across).hypot(y - from_y - share * along)
+}
+
+fn whole(media_type: &'static str, body: impl Into<Body>, policy: &str) -> Response {
     let Ok(policy) = HeaderValue::try_from(policy) else {
         Fault::stored("a page's policy holds a character no header may have").log();
         return reply::plain_error(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made");
     };
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(body.into());
     let all = response.headers_mut();
     all.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     all.insert(header::CONTENT_SECURITY_POLICY, policy);

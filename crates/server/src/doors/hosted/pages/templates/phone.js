@@ -118,6 +118,7 @@
 
   function show(name) {
     for (const one of VIEWS) by(`view-${one}`).hidden = one !== name;
+    if (name !== "add") camera.stop();
     if (view !== name) {
       view = name;
       by(`view-${name}`).querySelector("h1").focus({ preventScroll: true });
@@ -368,14 +369,66 @@
     by("invitation").value = prefilled ?? "";
     const invitation = read(by("invitation").value);
     invited.hidden = !invitation?.code || Boolean(invitation.loginUri);
-    by("invitation").hidden = !invited.hidden;
-    document.querySelector("label[for=invitation]").hidden = !invited.hidden;
+    by("typed").hidden = !invited.hidden;
+    by("camera").hidden = !invited.hidden || !camera.can;
     by("add-lede").hidden = !invited.hidden;
     by("invited-account").textContent = invitation?.accountName || words.unnamed;
     by("name").value ||= guess();
     by("add-cancel").hidden = state.accounts.length === 0;
     show("add");
     if (invited.hidden) by("invitation").focus({ preventScroll: true });
+  }
+
+  // A camera, where the browser reads pictures by itself: everywhere else the text beside the picture is pasted.
+  const camera = (() => {
+    const can = "BarcodeDetector" in window && Boolean(navigator.mediaDevices?.getUserMedia);
+    const end = (stream) => stream?.getTracks().forEach((track) => track.stop());
+    let runs = 0;
+
+    function stop() {
+      runs++;
+      end(by("viewfinder").srcObject);
+      by("viewfinder").srcObject = null;
+      by("finder").hidden = true;
+      by("scan").hidden = false;
+    }
+
+    /** Looks until it sees an invitation or the picture of a sign-in, or somebody has enough of it. */
+    async function scan() {
+      problem("");
+      stop();
+      const run = runs, viewfinder = by("viewfinder");
+      try {
+        const detector = new BarcodeDetector({ formats: ["qr_code"] });
+        const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+        if (run !== runs) return end(stream);
+        viewfinder.srcObject = stream;
+        by("finder").hidden = false;
+        by("scan").hidden = true;
+        await viewfinder.play();
+        while (run === runs) {
+          const text = (await detector.detect(viewfinder)).map((one) => one.rawValue).find(read);
+          if (run !== runs) return;
+          if (text) {
+            stop();
+            return found(text);
+          }
+          await pause(150);
+        }
+      } catch {
+        if (run !== runs) return;
+        stop();
+        problem(words.no_camera);
+      }
+    }
+
+    return { can, scan, stop };
+  })();
+
+  /** What was found in a link or by the camera. */
+  function found(text) {
+    adding(text);
+    if (read(text)?.loginUri) register();
   }
 
   function guess() {
@@ -402,9 +455,9 @@
 
   async function register() {
     problem("");
-    const found = read(by("invitation").value);
-    if (!found) return problem(words.unusable);
-    const uri = found.loginUri || found.registrationUri;
+    const given = read(by("invitation").value);
+    if (!given) return problem(words.unusable);
+    const uri = given.loginUri || given.registrationUri;
     if (!isOurs(uri)) {
       let host = uri;
       try {
@@ -412,10 +465,10 @@
       } catch { /* Shown as it is. */ }
       return problem(words.foreign.replace("{host}", host));
     }
-    if (found.loginUri) return state.accounts.some((account) => !account.gone) ? picturing(found) : problem(words.picture_first);
+    if (given.loginUri) return state.accounts.some((account) => !account.gone) ? picturing(given) : problem(words.picture_first);
     by("register").disabled = true;
     try {
-      await setUp(found, by("name").value.trim() || guess());
+      await setUp(given, by("name").value.trim() || guess());
     } catch (error) {
       problem(error instanceof TypeError ? words.unreachable : words.refused);
     }
@@ -535,6 +588,9 @@
   on("fraud", "click", () => answer("USER_FRAUDULENT"));
   on("add-form", "submit", register);
   on("add", "click", () => adding());
+  on("scan", "click", camera.scan);
+  on("scan-stop", "click", camera.stop);
+  document.addEventListener("visibilitychange", () => document.hidden && camera.stop());
   for (const id of ["add-cancel", "picture-cancel", "remove-cancel", "done"]) on(id, "click", back);
   on("remove", "click", remove);
   on("notify", "click", () => Notification.requestPermission().then(home));
@@ -544,12 +600,11 @@
     if (!/^#(register|picture)=/.test(location.hash)) return false;
     const link = location.href;
     history.replaceState(null, "", location.pathname);
-    const found = read(link);
-    if (found?.loginUri) {
-      adding(link);
-      register();
-    } else adding(found ? JSON.stringify(found) : "");
-    if (!found) problem(words.unusable);
+    if (read(link)) found(JSON.stringify(read(link)));
+    else {
+      adding();
+      problem(words.unusable);
+    }
     return true;
   }
 
