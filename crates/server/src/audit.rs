@@ -321,7 +321,7 @@ mod tests {
     fn every_event_there_is_has_its_name_in_the_list() {
         // Split, so that this test does not find itself.
         let marks =
-            [concat!("Event::", "new(\""), concat!("named(", "\""), concat!("by_", "command(&ground.world, \"")];
+            [concat!("Event::", "new(\""), concat!("na", "med(\""), concat!("by_", "command(&ground.world, \"")];
         let sources = [include_str!("audit.rs"), include_str!("cli/backup.rs")].concat();
         let mut found = 0;
         for mark in marks {

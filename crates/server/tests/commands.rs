@@ -262,3 +262,82 @@ fn development_prints_requests_and_shows_what_was_sent() {
 fn signal(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
+
+/// Answers requests over TLS with these statuses, and then takes everything; tells what came.
+fn sink(answers: &'static [u16]) -> (u16, std::sync::mpsc::Receiver<String>) {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap()],
+            PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap(),
+        )
+        .unwrap();
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, came) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut answers = answers.iter();
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream.unwrap()));
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if stream.read_line(&mut line).unwrap_or(0) <= 2 {
+                    break;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            if length == 0 || stream.read_exact(&mut body).is_err() {
+                continue;
+            }
+            let status = answers.next().unwrap_or(&204);
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.get_mut().write_all(answer.as_bytes());
+            if told.send(String::from_utf8(body).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    (port, came)
+}
+
+#[test]
+fn what_a_killed_server_did_not_tell_a_webhook_the_next_one_does() {
+    let (port, came) = sink(&[503]);
+    let next = || came.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/first.cert.pem");
+    let installation = Installation::new(&format!("{LISTEN}[outbound]\nallow = [\"localhost\"]\nca = {ca:?}\n"));
+    let config = installation.config();
+    let tenant = installation.dir.path().join("tenant.toml");
+    let section = format!(
+        "\n[tenant.audit]\nkeep_days = 365\n[[tenant.audit.webhooks]]\nid = \"siem\"\n\
+         url = \"https://localhost:{port}/\"\nsecret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\"\n"
+    );
+    std::fs::write(&tenant, std::fs::read_to_string(demo()).unwrap() + &section).unwrap();
+    succeed(&["apply", tenant.to_str().unwrap(), "--config", &config]);
+    let refused = {
+        let (_server, _log, _address) = serve(&installation);
+        let refused = next();
+        // What it was answered is on record; then it is killed without a word.
+        while !succeed(&["audit", "webhooks", "--config", &config])
+            .contains("`siem` was told everything up to seal 0 of 1; failures since: 1")
+        {}
+        refused
+    };
+    let (_server, _log, _address) = serve(&installation);
+    let taken = next();
+    assert_eq!(taken, refused, "the same, from the beginning");
+    assert!(taken.contains("tenant.changed") && !taken.contains("whsec_"), "{taken}");
+    assert!(succeed(&["audit", "verify", "--config", &config]).contains("1 seals hold"));
+}

@@ -3,6 +3,8 @@
 
 #[path = "tenant_file/applying.rs"]
 mod applying;
+#[path = "tenant_file/audit.rs"]
+mod audit;
 #[path = "tenant_file/demo.rs"]
 mod demo;
 #[path = "tenant_file/problems.rs"]

@@ -4,7 +4,7 @@
 //! for a while only. The newest seal stays whatever its age: the next one is chained to it.
 
 use protocol::records::{Seconds, TenantId};
-use store::{AuditSeal, CommitError, Store, StoreError};
+use store::{AuditAnchor, AuditSeal, CommitError, Store, StoreError};
 
 use super::seal::{self, Broken};
 use crate::keys::MasterKey;
@@ -27,50 +27,74 @@ pub async fn remove(
     days: u32,
     now: Seconds,
 ) -> Result<Result<i64, Broken>, StoreError> {
-    let cutoff = now - Seconds::from(days) * DAY;
     let anchor = store.audit_anchor(tenant).await?;
-    let after = anchor.as_ref().map_or(0, |anchor| anchor.number);
-    let mut seals = store.audit_seals(tenant, after, SEALS).await?;
-    // Neither the newest nor, where there are more than were read, the last of these.
-    seals.pop();
-    // What happened under a seal happened before it was set.
-    seals.retain(|seal| seal.at < cutoff);
-    if seals.is_empty() {
+    let cutoff = now - Seconds::from(days) * DAY;
+    let gone = Trail { store, master, tenant }.remove(anchor.as_ref(), cutoff, now).await?;
+    // What another node removed while it was looked at is neither missing nor changed.
+    if gone.is_err() && store.audit_anchor(tenant).await? != anchor {
         return Ok(Ok(0));
     }
-    let told = store.audit_cursors(tenant).await?.into_iter().map(|cursor| cursor.seal).min();
-    let may_go = |seal: &AuditSeal| {
-        let waits = told.is_some_and(|told| told <= seal.number);
-        !waits || seal.at < cutoff - HELD_DAYS * DAY
-    };
-    if let Some(anchor) = &anchor
-        && !seal::anchored(master, tenant, anchor)
-    {
-        return Ok(Err(Broken::Anchor(anchor.number)));
-    }
-    let mut before = anchor.as_ref().map(seal::removed);
-    let mut gone = 0;
-    for (next, seal) in (after + 1..).zip(seals) {
-        if gone >= ENTRIES || !may_go(&seal) {
-            break;
+    Ok(gone)
+}
+
+struct Trail<'a> {
+    store: &'a Store,
+    master: &'a MasterKey,
+    tenant: &'a TenantId,
+}
+
+impl Trail<'_> {
+    async fn remove(
+        &self,
+        anchor: Option<&AuditAnchor>,
+        cutoff: Seconds,
+        now: Seconds,
+    ) -> Result<Result<i64, Broken>, StoreError> {
+        let &Self { store, master, tenant } = self;
+        let after = anchor.map_or(0, |anchor| anchor.number);
+        let mut seals = store.audit_seals(tenant, after, SEALS).await?;
+        // Neither the newest nor, where there are more than were read, the last of these.
+        seals.pop();
+        // What happened under a seal happened before it was set.
+        let old = seals.iter().take_while(|seal| seal.at < cutoff).count();
+        seals.truncate(old);
+        if seals.is_empty() {
+            return Ok(Ok(0));
         }
-        if seal.number != next {
-            return Ok(Err(Broken::Missing(next)));
+        let told = store.audit_cursors(tenant).await?.into_iter().map(|cursor| cursor.seal).min();
+        let may_go = |seal: &AuditSeal| {
+            let waits = told.is_some_and(|told| told <= seal.number);
+            !waits || seal.at < cutoff - HELD_DAYS * DAY
+        };
+        if let Some(anchor) = anchor
+            && !seal::anchored(master, tenant, anchor)
+        {
+            return Ok(Err(Broken::Anchor(anchor.number)));
         }
-        let entries = store.audit_entries(tenant, seal.number, "", seal::BATCH + 1).await?;
-        // What does not hold is evidence.
-        if !seal::holds(master, tenant, before.as_ref(), &seal, &entries) {
-            return Ok(Err(Broken::Changed(seal.number)));
+        let mut before = anchor.map(seal::removed);
+        let mut gone = 0;
+        for (next, seal) in (after + 1..).zip(seals) {
+            if gone >= ENTRIES || !may_go(&seal) {
+                break;
+            }
+            if seal.number != next {
+                return Ok(Err(Broken::Missing(next)));
+            }
+            let entries = store.audit_entries(tenant, seal.number, "", seal::BATCH + 1).await?;
+            // What does not hold is evidence.
+            if !seal::holds(master, tenant, before.as_ref(), &seal, &entries) {
+                return Ok(Err(Broken::Changed(seal.number)));
+            }
+            gone += seal.entries;
+            before = Some(seal);
         }
-        gone += seal.entries;
-        before = Some(seal);
-    }
-    let Some(last) = before.filter(|last| last.number > after) else { return Ok(Ok(0)) };
-    let in_all = anchor.map_or(0, |anchor| anchor.entries) + gone;
-    let anchor = seal::anchor(master, tenant, &last, in_all, now);
-    match store.audit_remove(tenant, after, anchor).await {
-        Ok(()) => Ok(Ok(gone)),
-        Err(CommitError::Refused { .. }) => Ok(Ok(0)),
-        Err(CommitError::Unavailable(error)) => Err(error),
+        let Some(last) = before.filter(|last| last.number > after) else { return Ok(Ok(0)) };
+        let in_all = anchor.map_or(0, |anchor| anchor.entries) + gone;
+        let anchor = seal::anchor(master, tenant, &last, in_all, now);
+        match store.audit_remove(tenant, after, anchor).await {
+            Ok(()) => Ok(Ok(gone)),
+            Err(CommitError::Refused { .. }) => Ok(Ok(0)),
+            Err(CommitError::Unavailable(error)) => Err(error),
+        }
     }
 }

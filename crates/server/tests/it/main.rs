@@ -7,6 +7,8 @@ mod attacks_guessing;
 mod attacks_pages;
 mod attacks_tokens;
 mod audit;
+mod audit_kept;
+mod audit_webhooks;
 mod authorize;
 mod clients;
 mod codes;

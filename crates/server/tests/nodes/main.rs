@@ -7,6 +7,7 @@
 mod support;
 
 mod equal;
+mod notified;
 mod scenes;
 mod scheduler;
 mod simulation;

@@ -11,6 +11,7 @@ mod jwt;
 pub mod oracle;
 mod recorder;
 mod sections;
+pub mod sink;
 pub mod visitor;
 pub mod ways;
 
