@@ -11,8 +11,7 @@ use super::model::{Model, Schema};
 use super::person::{self, Around, Attributes, CREATED_BY, MODIFIED_BY, OWN_PHONES, VERIFIED};
 use super::read;
 use super::schemas::{
-    ADDRESSES, CERTIFICATES, DISPLAY, ENTERPRISE, ENTERPRISE_SCHEMA, GROUP, GROUPS, IMS, MEMBERS, NAME, PHOTOS,
-    PRIMARY, TYPE, USER, WORDS,
+    DISPLAY, ENTERPRISE, ENTERPRISE_SCHEMA, GROUP, MEMBER_OF, MEMBERS, OF_A_PERSON, PRIMARY, TYPE, USER, of_a_person,
 };
 use crate::records::{SourceKind, User};
 use crate::time::write_seconds;
@@ -69,34 +68,19 @@ const ACTOR: [Attribute; 4] = [
     Attribute::reference("$ref", "Where it is.", &["User", "App"]).read_only(),
 ];
 
-static ATTRIBUTES: [Attribute; 23] = [
-    Attribute::text("userName", "The login name.").required().unique(),
-    Attribute::complex("name", "The parts of the name.", &NAME),
-    Attribute::text("displayName", "The name as it is shown."),
-    Attribute::text("nickName", "The casual name."),
-    Attribute::reference("profileUrl", "Where the person's page is.", &["external"]),
-    Attribute::text("title", "The position."),
-    Attribute::text("userType", "How the person belongs to the organisation."),
-    Attribute::text("preferredLanguage", "The languages the person prefers (RFC 9110 §12.5.4)."),
-    Attribute::text("locale", "The language and region for numbers and dates."),
-    Attribute::text("timezone", "The time zone, as the IANA names it."),
-    Attribute::new(Kind::Boolean, "active", "Whether the person may sign in."),
-    Attribute::text("password", "The password. It is never answered.").exact().write_only(),
-    Attribute::complex("emails", "Mail addresses.", &EMAILS).many(),
-    Attribute::complex("phoneNumbers", "Telephone numbers.", &PHONES).many(),
-    Attribute::complex("ims", "Addresses for instant messages.", &IMS).many(),
-    Attribute::complex("photos", "Pictures.", &PHOTOS).many(),
-    Attribute::complex("addresses", "Postal addresses.", &ADDRESSES).many(),
-    Attribute::complex("groups", "The groups the person is in.", &GROUPS)
-        .many()
-        .read_only()
-        .returned(Returned::Request),
-    Attribute::complex("entitlements", "What the person is entitled to.", &WORDS).many(),
-    Attribute::complex("roles", "The roles of the person.", &WORDS).many(),
-    Attribute::complex("x509Certificates", "Certificates of the person.", &CERTIFICATES).many(),
-    Attribute::complex("idcsCreatedBy", "Who made the record.", &ACTOR).read_only(),
-    Attribute::complex("idcsLastModifiedBy", "Who changed the record last.", &ACTOR).read_only(),
-];
+static ATTRIBUTES: [Attribute; OF_A_PERSON + 2] = {
+    let person = of_a_person(&EMAILS, &PHONES, MEMBER_OF.returned(Returned::Request));
+    let made = Attribute::complex("idcsCreatedBy", "Who made the record.", &ACTOR).read_only();
+    let changed = Attribute::complex("idcsLastModifiedBy", "Who changed the record last.", &ACTOR).read_only();
+    let mut all = [changed; OF_A_PERSON + 2];
+    let mut at = 0;
+    while at < OF_A_PERSON {
+        all[at] = person[at];
+        at += 1;
+    }
+    all[OF_A_PERSON] = made;
+    all
+};
 
 static USER_ATTRIBUTES: [Attribute; 1] =
     [Attribute::new(Kind::Boolean, "isFederatedUser", "Whether the person signs in at another identity provider.")
@@ -616,6 +600,8 @@ pub struct Beside {
     pub password: Option<String>,
     /// Questions with answers.
     pub questions: Vec<(String, String)>,
+    /// Hints to some of them.
+    pub hints: Vec<(String, String)>,
     /// The factor to be asked for first.
     pub factor: Option<String>,
     /// The device to be asked first.
@@ -653,6 +639,7 @@ pub fn take_beside(document: &mut Document) -> Result<Beside, ScimError> {
     Ok(Beside {
         password: text(&me, "currentPassword"),
         questions: answers,
+        hints,
         factor: text(&mfa, "preferredAuthenticationFactor"),
         device: within(&mfa, "preferredDevice"),
         profile: within(&registration, "selfRegistrationProfile"),

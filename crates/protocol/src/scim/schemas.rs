@@ -69,29 +69,45 @@ pub(super) const WORDS: [Attribute; 4] = [Attribute::text("value", "The value.")
 pub(super) const CERTIFICATES: [Attribute; 4] =
     [Attribute::new(Kind::Binary, "value", "The certificate, DER."), DISPLAY, TYPE, PRIMARY];
 
-static USER_ATTRIBUTES: [Attribute; 21] = [
-    Attribute::text("userName", "The login name.").required().unique(),
-    Attribute::complex("name", "The parts of the name.", &NAME),
-    Attribute::text("displayName", "The name as it is shown."),
-    Attribute::text("nickName", "The casual name."),
-    Attribute::reference("profileUrl", "Where the person's page is.", &["external"]),
-    Attribute::text("title", "The position."),
-    Attribute::text("userType", "How the person belongs to the organisation."),
-    Attribute::text("preferredLanguage", "The languages the person prefers (RFC 9110 §12.5.4)."),
-    Attribute::text("locale", "The language and region for numbers and dates."),
-    Attribute::text("timezone", "The time zone, as the IANA names it."),
-    Attribute::new(Kind::Boolean, "active", "Whether the person may sign in."),
-    Attribute::text("password", "The password. It is never answered.").exact().write_only(),
-    Attribute::complex("emails", "Mail addresses.", &EMAILS).many(),
-    Attribute::complex("phoneNumbers", "Telephone numbers.", &PHONES).many(),
-    Attribute::complex("ims", "Addresses for instant messages.", &IMS).many(),
-    Attribute::complex("photos", "Pictures.", &PHOTOS).many(),
-    Attribute::complex("addresses", "Postal addresses.", &ADDRESSES).many(),
-    Attribute::complex("groups", "The groups the person is in.", &GROUPS).many().read_only(),
-    Attribute::complex("entitlements", "What the person is entitled to.", &WORDS).many(),
-    Attribute::complex("roles", "The roles of the person.", &WORDS).many(),
-    Attribute::complex("x509Certificates", "Certificates of the person.", &CERTIFICATES).many(),
-];
+/// The groups of a person.
+pub(super) const MEMBER_OF: Attribute =
+    Attribute::complex("groups", "The groups the person is in.", &GROUPS).many().read_only();
+
+/// How many attributes a person has.
+pub(super) const OF_A_PERSON: usize = 21;
+
+/// The attributes of a person (RFC 7643 §4.1), with those parts in which the vendors differ.
+pub(super) const fn of_a_person(
+    emails: &'static [Attribute],
+    phones: &'static [Attribute],
+    groups: Attribute,
+) -> [Attribute; OF_A_PERSON] {
+    [
+        Attribute::text("userName", "The login name.").required().unique(),
+        Attribute::complex("name", "The parts of the name.", &NAME),
+        Attribute::text("displayName", "The name as it is shown."),
+        Attribute::text("nickName", "The casual name."),
+        Attribute::reference("profileUrl", "Where the person's page is.", &["external"]),
+        Attribute::text("title", "The position."),
+        Attribute::text("userType", "How the person belongs to the organisation."),
+        Attribute::text("preferredLanguage", "The languages the person prefers (RFC 9110 §12.5.4)."),
+        Attribute::text("locale", "The language and region for numbers and dates."),
+        Attribute::text("timezone", "The time zone, as the IANA names it."),
+        Attribute::new(Kind::Boolean, "active", "Whether the person may sign in."),
+        Attribute::text("password", "The password. It is never answered.").exact().write_only(),
+        Attribute::complex("emails", "Mail addresses.", emails).many(),
+        Attribute::complex("phoneNumbers", "Telephone numbers.", phones).many(),
+        Attribute::complex("ims", "Addresses for instant messages.", &IMS).many(),
+        Attribute::complex("photos", "Pictures.", &PHOTOS).many(),
+        Attribute::complex("addresses", "Postal addresses.", &ADDRESSES).many(),
+        groups,
+        Attribute::complex("entitlements", "What the person is entitled to.", &WORDS).many(),
+        Attribute::complex("roles", "The roles of the person.", &WORDS).many(),
+        Attribute::complex("x509Certificates", "Certificates of the person.", &CERTIFICATES).many(),
+    ]
+}
+
+static USER_ATTRIBUTES: [Attribute; OF_A_PERSON] = of_a_person(&EMAILS, &PHONES, MEMBER_OF);
 
 const MANAGER: [Attribute; 3] = [
     Attribute::text("value", "The identifier of the manager.").exact(),

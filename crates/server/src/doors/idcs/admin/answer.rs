@@ -191,6 +191,9 @@ pub(super) fn optional<'b>(body: &'b Document, name: &str) -> Result<Option<&'b 
     }
 }
 
+/// Where a list is told what is asked of it: [`query`] or [`query_of_body`].
+pub(super) type Asked = fn(&Call) -> Result<Query, Refusal>;
+
 /// What the request target says of filters, pages and attributes.
 ///
 /// # Errors

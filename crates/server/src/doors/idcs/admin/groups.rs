@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use protocol::scim::list::Query;
 use protocol::scim::oracle::ORACLE_GROUP;
 use protocol::scim::{patch, read as scim_read};
 
@@ -13,27 +12,21 @@ use crate::app::App;
 use crate::call::{Call, Path};
 use crate::scim::{self, Demand, Groups};
 
-async fn page(app: &App, call: &Call, query: &Query) -> Result<Response, Refusal> {
-    let (total, found) = scim::search::find_groups(app, call, query).await?;
-    Ok(answer::list(call, query, total, found))
+async fn page(app: &App, call: &Call, asked: answer::Asked) -> Result<Response, Refusal> {
+    guard::administrator(app, call).await?;
+    let query = asked(call)?;
+    let (total, found) = scim::search::find_groups(app, call, &query).await?;
+    Ok(answer::list(call, &query, total, found))
 }
 
 /// `GET /Groups`.
 pub(super) async fn list(State(app): State<App>, call: Call) -> Response {
-    let run = async {
-        guard::administrator(&app, &call).await?;
-        page(&app, &call, &answer::query(&call)?).await
-    };
-    answer::finish(&app, &call, run.await)
+    answer::finish(&app, &call, page(&app, &call, answer::query).await)
 }
 
 /// `POST /Groups/.search`.
 pub(super) async fn search(State(app): State<App>, call: Call) -> Response {
-    let run = async {
-        guard::administrator(&app, &call).await?;
-        page(&app, &call, &answer::query_of_body(&call)?).await
-    };
-    answer::finish(&app, &call, run.await)
+    answer::finish(&app, &call, page(&app, &call, answer::query_of_body).await)
 }
 
 /// `GET /Groups/{id}`.

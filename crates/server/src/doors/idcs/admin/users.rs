@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use protocol::scim::list::Query;
 use protocol::scim::oracle::{self, MFA, ORACLE_USER, PASSWORD_STATE, STATE};
 use protocol::scim::{ScimError, ScimType};
 
@@ -38,7 +37,9 @@ pub(super) async fn shown(
     Ok(scim::answer::resource(call, status, document, changed.version))
 }
 
-async fn page(app: &App, call: &Call, query: &Query) -> Result<Response, Refusal> {
+async fn page(app: &App, call: &Call, asked: answer::Asked) -> Result<Response, Refusal> {
+    guard::administrator(app, call).await?;
+    let query = &asked(call)?;
     // These are put in where a person is shown: a filter that looked at them would silently match nobody.
     let text = query.filter.as_ref().map(|filter| filter.to_string().to_lowercase()).unwrap_or_default();
     if [STATE, MFA, PASSWORD_STATE].iter().any(|urn| text.contains(&urn.to_lowercase())) {
@@ -58,20 +59,12 @@ async fn page(app: &App, call: &Call, query: &Query) -> Result<Response, Refusal
 
 /// `GET /Users`.
 pub(super) async fn list(State(app): State<App>, call: Call) -> Response {
-    let run = async {
-        guard::administrator(&app, &call).await?;
-        page(&app, &call, &answer::query(&call)?).await
-    };
-    answer::finish(&app, &call, run.await)
+    answer::finish(&app, &call, page(&app, &call, answer::query).await)
 }
 
 /// `POST /Users/.search`.
 pub(super) async fn search(State(app): State<App>, call: Call) -> Response {
-    let run = async {
-        guard::administrator(&app, &call).await?;
-        page(&app, &call, &answer::query_of_body(&call)?).await
-    };
-    answer::finish(&app, &call, run.await)
+    answer::finish(&app, &call, page(&app, &call, answer::query_of_body).await)
 }
 
 /// `GET /Users/{id}`.
