@@ -10,7 +10,6 @@ use axum::response::Response;
 use engine::{FactorKind, Level, Proof, Refusal, Strength};
 use protocol::records::{Client, Seconds, User, UserId};
 use serde_json::json;
-use store::{Change, CommitError};
 
 use super::interaction::{self, Begin, Interaction, Purpose, Step};
 use super::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, session};
@@ -145,16 +144,8 @@ pub async fn prove(app: &App, call: &Call, holder: Option<&Holder>, to: &str) ->
         pushed: None,
     };
     let (interaction, change, cookie) = interaction::begin(app, call, begin)?;
-    commit(app, call, vec![change]).await?;
+    app.commit(&call.tenant.tenant.id, "account sign-in", vec![change]).await?;
     Ok(cookies::set(see_other(&interaction.path())?, cookie))
-}
-
-async fn commit(app: &App, call: &Call, changes: Vec<Change>) -> Result<(), Stop> {
-    match app.commit(&call.tenant.tenant.id, "account sign-in", changes).await {
-        Ok(()) => Ok(()),
-        Err(CommitError::Refused { .. }) => Err(Stop::Again),
-        Err(CommitError::Unavailable(error)) => Err(error.into()),
-    }
 }
 
 /// A sign-in on the way to My security.
@@ -193,7 +184,7 @@ impl<'a> Account<'a> {
         let (session, mut changes) = session::open(app, call, &sessions, signed_in)?;
         changes.extend(SignIns { app, tenant: &call.tenant }.redeem(flow).map_err(Stop::failed)?);
         changes.push(interaction.finish());
-        commit(app, call, changes).await?;
+        app.commit(&call.tenant.tenant.id, "account sign-in", changes).await?;
         // Somebody else than expected finds nothing of their own where the other was.
         let same = match &interaction.body.step {
             Step::SignIn(step) => step.known.as_ref().is_none_or(|known| *known == user.id),
@@ -216,7 +207,7 @@ impl<'a> Account<'a> {
     /// # Errors
     /// The dialogue was over already, or the store failed.
     pub async fn refused(self) -> Result<Response, Stop> {
-        commit(self.app, self.call, vec![self.interaction.finish()]).await?;
+        self.app.commit(&self.call.tenant.tenant.id, "account sign-in", vec![self.interaction.finish()]).await?;
         Ok(see_other(HOME)?)
     }
 }

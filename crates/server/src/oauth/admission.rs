@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use engine::Refusal;
 use protocol::records::{Client, User, UserId};
-use store::{Change, CommitError};
+use store::Change;
 
 use super::authorize::{Stop, see_other};
 use super::device::{self, Approval, Asked};
@@ -236,10 +236,6 @@ impl<'a> Admission<'a> {
     }
 
     async fn commit(&self, name: &'static str, changes: Vec<Change>) -> Result<(), Stop> {
-        match self.app.commit(&self.call.tenant.tenant.id, name, changes).await {
-            Ok(()) => Ok(()),
-            Err(CommitError::Refused { .. }) => Err(Stop::Again),
-            Err(CommitError::Unavailable(error)) => Err(error.into()),
-        }
+        Ok(self.app.commit(&self.call.tenant.tenant.id, name, changes).await?)
     }
 }

@@ -17,7 +17,7 @@ use protocol::idcs::roles::Holder;
 use protocol::oauth_error::{OAuthCode, Rejection};
 use protocol::records::{Client, SourceKind, User, UserId};
 use protocol::request_object::{self, Presented, Strictness};
-use store::{Change, CommitError};
+use store::Change;
 
 mod answer;
 pub mod levels;
@@ -638,12 +638,7 @@ impl<'a> Visit<'a> {
     }
 
     async fn commit(&self, name: &'static str, changes: Vec<Change>) -> Result<(), Stop> {
-        match self.app.commit(&self.call.tenant.tenant.id, name, changes).await {
-            Ok(()) => Ok(()),
-            // Another window of the same browser was first.
-            Err(CommitError::Refused { .. }) => Err(Stop::Again),
-            Err(CommitError::Unavailable(error)) => Err(error.into()),
-        }
+        Ok(self.app.commit(&self.call.tenant.tenant.id, name, changes).await?)
     }
 }
 

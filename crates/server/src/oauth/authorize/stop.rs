@@ -4,6 +4,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use protocol::authorize::{Delivery, PageError, RedirectError};
+use store::CommitError;
 
 use super::see_other;
 use crate::app::App;
@@ -118,6 +119,16 @@ impl From<Lost> for Stop {
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+/// Whoever loses a race in the same browser finds everything as the winner left it.
+impl From<CommitError> for Stop {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused { .. } => Self::Again,
+            CommitError::Unavailable(error) => error.into(),
+        }
     }
 }
 
