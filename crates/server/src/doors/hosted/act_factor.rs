@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::act::{self, Deed, failed, go};
 use super::errand::Errand;
 use super::pages::{Press, Problem, field};
-use super::show::{Desk, Told, is_sent};
+use super::show::{Desk, Told};
 use super::wait;
 use super::{Place, act_password, enrol};
 use crate::app::App;
@@ -20,7 +20,7 @@ use crate::oauth::authorize::Stop;
 use crate::secret::Secret;
 use crate::signin::alone::shown;
 use crate::signin::driver::Proved;
-use crate::signin::factors::{Cause, webauthn};
+use crate::signin::factors::{Cause, otp, webauthn};
 use crate::signin::ways::{Way, With};
 use crate::signin::{Challenge, Failure, Flow, IssueRequest, Submission};
 
@@ -213,7 +213,7 @@ async fn send(desk: &Desk<'_>, flow: Flow, way: &Way, again: bool) -> Result<Res
 /// Sends the newest code once more.
 async fn resend(desk: &Desk<'_>, flow: Flow) -> Result<Response, Stop> {
     let Some((open, issued)) = open(&flow) else { return Err(Stop::Again) };
-    let Some(newest) = issued.iter().rev().find(|one| is_sent(one.kind)).cloned() else {
+    let Some(newest) = issued.iter().rev().find(|one| otp::is_sent(one.kind)).cloned() else {
         return go(desk.interaction, Place::Way);
     };
     let ways = desk.ways(&flow, open).await?;
@@ -232,7 +232,7 @@ async fn code(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -
     let Some(code) = deed.field(field::CODE).map(typed).filter(|code| !code.is_empty()) else {
         return missing(desk, Place::Code).await;
     };
-    let newest = open(&flow).and_then(|(_, issued)| issued.iter().rev().find(|one| is_sent(one.kind)).cloned());
+    let newest = open(&flow).and_then(|(_, issued)| issued.iter().rev().find(|one| otp::is_sent(one.kind)).cloned());
     let Some(newest) = newest else { return go(desk.interaction, Place::Way) };
     let challenge = desk.sign_ins().challenge(&ChallengeId(newest.challenge)).await?.ok_or(Lost::Gone)?;
     let submission = Submission::Code { challenge, code: Secret::new(code) };

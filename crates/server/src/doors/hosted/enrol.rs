@@ -4,38 +4,34 @@
 //! adds nothing beside factors somebody has already is [`may_add`]'s.
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use engine::policy::Unenrolled;
 use engine::{FactorKind, Open, Stage};
-use protocol::json;
 use protocol::records::{ChallengeId, Enrolment, EnrolmentId, UserId};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Place;
 use super::act::{self, Deed};
 use super::act_factor;
 use super::errand::Errand;
 use super::pages::{CodeEntry, Enrol, EnrolAddress, EnrolPasskey, EnrolTotp, Page, Press, Problem, field};
+use super::setup::{self, Address, Kind, Picture, told};
 use super::show::{Desk, Told};
 use crate::browser::interaction::SignInStep;
 use crate::oauth::authorize::Stop;
 use crate::secret::Secret;
 use crate::signin::alone::shown;
 use crate::signin::enrol::{NotEnrolled, may_add};
-use crate::signin::factors::{Unusable, otp, webauthn};
+use crate::signin::factors::{Unusable, otp};
 use crate::signin::ways::mask;
-use crate::signin::{Asker, Failure, Flow, IssueRequest, Submission};
+use crate::signin::{Asker, Flow, IssueRequest, Submission};
 
-const LONGEST_SEALED: usize = 4096;
-
-/// What may be enrolled here, in the order policy names it, each by the word of its page.
-const KINDS: [(&str, FactorKind); 5] = [
-    ("passkey", FactorKind::Passkey),
-    ("totp", FactorKind::Totp),
-    ("email", FactorKind::EmailOtp),
-    ("sms", FactorKind::SmsOtp),
-    ("voice", FactorKind::VoiceOtp),
+/// What may be enrolled here, and the factor of it.
+const KINDS: [(Kind, FactorKind); 5] = [
+    (Kind::Passkey, FactorKind::Passkey),
+    (Kind::Totp, FactorKind::Totp),
+    (Kind::Address(Address::Email), FactorKind::EmailOtp),
+    (Kind::Address(Address::Sms), FactorKind::SmsOtp),
+    (Kind::Address(Address::Voice), FactorKind::VoiceOtp),
 ];
 
 fn open(flow: &Flow) -> Result<(&Open, bool), Stop> {
@@ -53,7 +49,7 @@ fn subject(flow: &Flow) -> Result<UserId, Stop> {
 
 impl Desk<'_> {
     /// What this person may enrol now.
-    async fn enrollable(&self, flow: &Flow, open: &Open) -> Result<Vec<&'static str>, Stop> {
+    async fn enrollable(&self, flow: &Flow, open: &Open) -> Result<Vec<Kind>, Stop> {
         let enrolled = self.sign_ins().enrolments_of(&subject(flow)?).await?;
         let proved: Vec<FactorKind> = flow.stored.state.proofs.iter().map(|proof| proof.kind).collect();
         if !may_add(&proved, &enrolled) {
@@ -64,7 +60,7 @@ impl Desk<'_> {
             let runs = kind != FactorKind::Passkey || self.relying_party().is_some();
             open.any_of().contains(&kind) && leaves && runs
         };
-        Ok(KINDS.into_iter().filter(|(_, kind)| can(*kind)).map(|(word, _)| word).collect())
+        Ok(KINDS.into_iter().filter(|(_, factor)| can(*factor)).map(|(kind, _)| kind).collect())
     }
 
     /// The page that offers it.
@@ -75,22 +71,25 @@ impl Desk<'_> {
             return self.nothing(flow, told).await;
         }
         let action = self.action(Place::Enrol);
+        let kinds: Vec<_> = kinds.into_iter().map(Kind::word).collect();
         let page = Enrol { step: self.step(&action, &[], told), kinds: &kinds, required: required(open, met) };
         Ok(self.answer(&Page::Enrol(page)))
     }
 
-    fn enrol_address(&self, kind: &'static str, address: &str, told: Told) -> Response {
+    fn enrol_address(&self, way: Address, address: &str, told: Told) -> Response {
         let action = self.action(Place::Enrol);
+        let kind = Kind::Address(way).word();
         let hidden = [("way", kind)];
         self.answer(&Page::EnrolAddress(EnrolAddress { step: self.step(&action, &hidden, told), kind, address }))
     }
 
-    fn enrol_totp(&self, way: &str, sealed: &str, uri: &str, secret: &str, told: Told) -> Response {
+    fn enrol_totp(&self, picture: &Picture, told: Told) -> Response {
         let action = self.action(Place::Enrol);
-        let hidden = [("way", "totp"), ("id", way), ("sealed", sealed)];
+        let hidden =
+            [("way", Kind::Totp.word()), ("id", picture.enrolment.id.as_str()), ("sealed", picture.sealed.as_str())];
         let length = self.call.tenant.tenant.settings.totp.digits;
-        let page = EnrolTotp { step: self.step(&action, &hidden, told), uri, secret, length };
-        self.answer(&Page::EnrolTotp(page))
+        let step = self.step(&action, &hidden, told);
+        self.answer(&Page::EnrolTotp(EnrolTotp { step, uri: &picture.uri, secret: &picture.secret, length }))
     }
 
     fn enrol_code(&self, kind: FactorKind, challenge: &crate::signin::Challenge, told: Told) -> Response {
@@ -129,23 +128,23 @@ pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &Sig
     let kinds = desk.enrollable(&flow, stage).await?;
     let user = subject(&flow)?;
     if deed.press == Press::Passkey {
-        return match kinds.contains(&"passkey") {
+        return match kinds.contains(&Kind::Passkey) {
             true => finish_passkey(deed, desk, flow, step, &user).await,
             false => Err(Stop::Again),
         };
     }
-    let wanted = deed.field(field::WAY);
-    if wanted.is_none() || deed.press == Press::Resend {
+    let Some(wanted) = deed.field(field::WAY).filter(|_| deed.press != Press::Resend) else {
         return code(deed, desk, flow, step, &user).await;
-    }
-    let Some(kind) = kinds.into_iter().find(|kind| wanted == Some(*kind)) else {
+    };
+    let Some(kind) = Kind::parse(wanted).filter(|kind| kinds.contains(kind)) else {
         return desk.enrol(&flow, Told::from(Problem::Missing)).await;
     };
     match kind {
-        "passkey" => begin_passkey(desk, &flow, &user).await,
-        "totp" if deed.field(field::SEALED).is_some() => finish_totp(deed, desk, flow, step, &user).await,
-        "totp" => begin_totp(desk, &flow, &user).await,
-        _ => address(deed, desk, &flow, &user, kind).await,
+        Kind::Passkey => begin_passkey(desk, &flow, &user).await,
+        Kind::Totp if deed.field(field::SEALED).is_some() => finish_totp(deed, desk, flow, step, &user).await,
+        Kind::Totp => begin_totp(desk, &flow, &user).await,
+        Kind::Address(way) => address(deed, desk, &flow, &user, way).await,
+        Kind::Phone | Kind::Questions | Kind::Codes => Err(Stop::Again),
     }
 }
 
@@ -154,25 +153,7 @@ fn asker(flow: &Flow, user: &UserId) -> Asker {
 }
 
 async fn refused(desk: &Desk<'_>, flow: &Flow, not: NotEnrolled) -> Result<Response, Stop> {
-    let problem = match not {
-        NotEnrolled::Fault(fault) => return Err(fault.into()),
-        NotEnrolled::NoSuchPerson | NotEnrolled::Stale => return Err(Stop::Again),
-        NotEnrolled::Limit => Problem::Limit,
-        NotEnrolled::NotAccepted(_) => Problem::NotAccepted,
-        NotEnrolled::Unusable(Unusable::BadAddress | Unusable::DomainNotAllowed) => Problem::BadAddress,
-        NotEnrolled::Unusable(_) => Problem::WayUnavailable,
-    };
-    desk.enrol(flow, Told::from(problem)).await
-}
-
-fn told(failure: Failure) -> Result<Told, Stop> {
-    Ok(Told::from(match failure {
-        Failure::Wrong(cause) => act_factor::problem(Place::Code, cause),
-        Failure::TooManyMessages => Problem::TooManyMessages { wait: None },
-        Failure::Unusable(_) => Problem::WayUnavailable,
-        Failure::NotNow(_) => Problem::CodeExpired,
-        Failure::Busy(_) | Failure::Stale | Failure::Fault(_) => return Err(Stop::failed(failure)),
-    }))
+    desk.enrol(flow, Told::from(setup::problem(not)?)).await
 }
 
 /// One was enrolled and proved: the sign-in goes on.
@@ -194,56 +175,35 @@ async fn end(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response,
     act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await
 }
 
-async fn address(
-    deed: &Deed<'_>,
-    desk: &Desk<'_>,
-    flow: &Flow,
-    user: &UserId,
-    word: &'static str,
-) -> Result<Response, Stop> {
-    let Some((_, kind)) = KINDS.into_iter().find(|(one, _)| *one == word) else { return Err(Stop::Again) };
+async fn address(deed: &Deed<'_>, desk: &Desk<'_>, flow: &Flow, user: &UserId, way: Address) -> Result<Response, Stop> {
     let sign_ins = desk.sign_ins();
     let Some(typed) = deed.field(field::ADDRESS).map(str::trim) else {
         let person = sign_ins.person(user).await?;
-        let attribute = if kind == FactorKind::EmailOtp { "email" } else { "phone_number" };
-        let known = person.as_ref().and_then(|person| person.attributes.get(attribute)?.first());
-        return Ok(desk.enrol_address(word, known.map_or("", String::as_str), Told::default()));
+        let known = person.as_ref().and_then(|person| way.known(person));
+        return Ok(desk.enrol_address(way, known.map_or("", String::as_str), Told::default()));
     };
-    // People write numbers in groups.
-    let to: String = if kind == FactorKind::EmailOtp {
-        typed.to_owned()
-    } else {
-        typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect()
-    };
-    let before = sign_ins.enrolments_of(user).await?;
-    let same = before.into_iter().find(|one| one.kind == kind.as_str() && otp::address(one) == Some(to.as_str()));
-    let enrolment = match same {
-        Some(one) if !one.validated && one.enabled => one,
-        _ => match sign_ins.enrol_address(user, kind, &to, true).await {
-            Ok(made) => made,
-            Err(NotEnrolled::Unusable(Unusable::BadAddress | Unusable::DomainNotAllowed)) => {
-                return Ok(desk.enrol_address(word, typed, Told::from(Problem::BadAddress)));
-            }
-            Err(not) => return refused(desk, flow, not).await,
-        },
-    };
-    send(desk, flow, user, kind, &enrolment, word).await
+    match setup::address(sign_ins, user, way, &way.read(typed)).await {
+        Ok(enrolment) => send(desk, flow, user, way, &enrolment).await,
+        Err(NotEnrolled::Unusable(Unusable::BadAddress | Unusable::DomainNotAllowed)) => {
+            Ok(desk.enrol_address(way, typed, Told::from(Problem::BadAddress)))
+        }
+        Err(not) => refused(desk, flow, not).await,
+    }
 }
 
 async fn send(
     desk: &Desk<'_>,
     flow: &Flow,
     user: &UserId,
-    kind: FactorKind,
+    way: Address,
     enrolment: &Enrolment,
-    word: &'static str,
 ) -> Result<Response, Stop> {
     let request = IssueRequest::Code { enrolment, correlation: None };
     match desk.sign_ins().issue_alone(&asker(flow, user), request).await {
-        Ok(made) => Ok(desk.enrol_code(kind, &made.challenge, Told::default())),
+        Ok(made) => Ok(desk.enrol_code(way.factor(), &made.challenge, Told::default())),
         Err(failure) => {
             let to = otp::address(enrolment).unwrap_or_default();
-            Ok(desk.enrol_address(word, to, told(failure)?))
+            Ok(desk.enrol_address(way, to, Told::from(told(failure)?)))
         }
     }
 }
@@ -261,50 +221,31 @@ async fn code(
         Some(id) => sign_ins.challenge(&ChallengeId::from(id)).await?.filter(|one| asker(&flow, user).made(one)),
         None => None,
     };
-    let kind = challenge.as_ref().and_then(|one| FactorKind::parse(&one.kind)).filter(|kind| otp::is_sent(*kind));
+    let way = challenge.as_ref().and_then(|one| Address::of(FactorKind::parse(&one.kind)?));
     let enrolment = match challenge.as_ref().and_then(|one| one.enrolment.clone()) {
         Some(id) => sign_ins.enrolment(&id).await?,
         None => None,
     };
-    let (Some(challenge), Some(kind), Some(enrolment)) = (challenge, kind, enrolment) else {
+    let (Some(challenge), Some(way), Some(enrolment)) = (challenge, way, enrolment) else {
         return desk.enrol(&flow, Told::default()).await;
     };
     if deed.press == Press::Resend {
-        let word = KINDS.into_iter().find(|(_, one)| *one == kind).map_or("email", |(word, _)| word);
-        return send(desk, &flow, user, kind, &enrolment, word).await;
+        return send(desk, &flow, user, way, &enrolment).await;
     }
+    let kind = way.factor();
     let Some(code) = deed.field(field::CODE).map(act_factor::typed).filter(|code| !code.is_empty()) else {
         return Ok(desk.enrol_code(kind, &challenge, Told::from(Problem::Missing)));
     };
     let submission = Submission::Code { challenge: challenge.clone(), code: Secret::new(code) };
     match sign_ins.submit_alone(&asker(&flow, user), submission).await {
         Ok(_) => enrolled(desk, flow, step, kind, &enrolment.id, false).await,
-        Err(failure) => Ok(desk.enrol_code(kind, &challenge, told(failure)?)),
+        Err(failure) => Ok(desk.enrol_code(kind, &challenge, Told::from(told(failure)?))),
     }
-}
-
-fn purpose(way: &str) -> String {
-    format!("totp picture {way}")
 }
 
 async fn begin_totp(desk: &Desk<'_>, flow: &Flow, user: &UserId) -> Result<Response, Stop> {
-    let sign_ins = desk.sign_ins();
-    // One that was begun and never confirmed makes room: nobody holds its key.
-    for one in sign_ins.enrolments_of(user).await? {
-        if one.kind == FactorKind::Totp.as_str() && !one.validated {
-            match sign_ins.remove_enrolment(one.id).await {
-                Ok(()) | Err(NotEnrolled::Stale) => {}
-                Err(not) => return refused(desk, flow, not).await,
-            }
-        }
-    }
-    match sign_ins.enrol_totp(user, None, true).await {
-        Ok(made) => {
-            let shown = json!([made.uri.expose(), made.secret.expose()]).to_string();
-            let way = made.enrolment.id.as_str();
-            let sealed = STANDARD_NO_PAD.encode(desk.app.master.seal(&purpose(way), shown.as_bytes()));
-            Ok(desk.enrol_totp(way, &sealed, made.uri.expose(), made.secret.expose(), Told::default()))
-        }
+    match Picture::new(desk.app, desk.sign_ins(), user).await {
+        Ok(picture) => Ok(desk.enrol_totp(&picture, Told::default())),
         Err(not) => refused(desk, flow, not).await,
     }
 }
@@ -316,23 +257,17 @@ async fn finish_totp(
     step: &SignInStep,
     user: &UserId,
 ) -> Result<Response, Stop> {
-    let way = deed.field(field::ID).unwrap_or_default();
-    let sealed = deed.field(field::SEALED).filter(|text| text.len() <= LONGEST_SEALED).unwrap_or_default();
-    let plain = STANDARD_NO_PAD.decode(sealed).ok().and_then(|sealed| desk.app.master.open(&purpose(way), &sealed));
-    let shown = plain.and_then(|plain| serde_json::from_slice::<(String, String)>(&plain).ok());
-    let enrolment = desk.sign_ins().enrolment(&EnrolmentId::from(way)).await?;
-    let enrolment = enrolment.filter(|one| one.user == *user && one.kind == FactorKind::Totp.as_str());
-    let (Some((uri, secret)), Some(enrolment)) = (shown, enrolment) else {
+    let (way, sealed) = (deed.field(field::ID).unwrap_or_default(), deed.field(field::SEALED).unwrap_or_default());
+    let Some(picture) = Picture::of_form(desk.app, desk.sign_ins(), user, way, sealed).await? else {
         return desk.enrol(&flow, Told::from(Problem::NotAccepted)).await;
     };
     let Some(code) = deed.field(field::CODE).map(act_factor::typed).filter(|code| !code.is_empty()) else {
-        return Ok(desk.enrol_totp(way, sealed, &uri, &secret, Told::from(Problem::Missing)));
+        return Ok(desk.enrol_totp(&picture, Told::from(Problem::Missing)));
     };
-    let id = enrolment.id.clone();
-    let submission = Submission::Totp { enrolment: Some(enrolment), code: Secret::new(code) };
+    let submission = Submission::Totp { enrolment: Some(picture.enrolment.clone()), code: Secret::new(code) };
     match desk.sign_ins().submit_alone(&asker(&flow, user), submission).await {
-        Ok(_) => enrolled(desk, flow, step, FactorKind::Totp, &id, false).await,
-        Err(failure) => Ok(desk.enrol_totp(way, sealed, &uri, &secret, told(failure)?)),
+        Ok(_) => enrolled(desk, flow, step, FactorKind::Totp, &picture.enrolment.id, false).await,
+        Err(failure) => Ok(desk.enrol_totp(&picture, Told::from(told(failure)?))),
     }
 }
 
@@ -357,19 +292,11 @@ async fn finish_passkey(
     step: &SignInStep,
     user: &UserId,
 ) -> Result<Response, Stop> {
-    let response = deed.field(field::CREDENTIAL).and_then(|text| json::parse_object(text.as_bytes(), json::USUAL).ok());
-    let (Some(mut response), Some(party)) = (response, desk.relying_party()) else {
+    let Some(party) = desk.relying_party() else {
         return desk.enrol(&flow, Told::from(Problem::NotAccepted)).await;
     };
-    let name: String = deed.field(field::NAME).unwrap_or_default().trim().chars().take(60).collect();
-    response.insert("nickname".to_owned(), Value::String(name));
-    let response = Value::Object(response);
-    let challenge = match webauthn::challenge_id(&response) {
-        Some(id) => desk.sign_ins().challenge(&id).await?,
-        None => None,
-    };
-    let Some(challenge) = challenge else { return desk.enrol(&flow, Told::from(Problem::NotAccepted)).await };
-    match desk.sign_ins().finish_registration(party, &challenge, user, &response, true).await {
+    let (credential, name) = (deed.field(field::CREDENTIAL), deed.field(field::NAME));
+    match setup::passkey(desk.sign_ins(), party, user, credential, name).await {
         Ok(made) => {
             let verified = made.attributes.get("userVerified").and_then(Value::as_bool).unwrap_or(false);
             enrolled(desk, flow, step, FactorKind::Passkey, &made.id, verified).await

@@ -18,6 +18,7 @@ mod enrol;
 mod errand;
 pub mod pages;
 mod phone;
+mod setup;
 mod show;
 mod wait;
 

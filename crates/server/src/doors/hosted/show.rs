@@ -27,6 +27,7 @@ use crate::oauth::admission::Admission;
 use crate::oauth::authorize::{Stop, Visit, see_other};
 use crate::reply;
 use crate::signin::alone::shown;
+use crate::signin::factors::otp;
 use crate::signin::trust::{self, TrustKind};
 use crate::signin::ways::{Way, mask};
 use crate::signin::{Flow, SignIns};
@@ -303,7 +304,7 @@ impl<'a> Desk<'a> {
         }
         let ways = self.ways(flow, open).await?;
         let others = ways.len() > 1;
-        let in_flight = all.last().filter(|one| is_sent(one.kind));
+        let in_flight = all.last().filter(|one| otp::is_sent(one.kind));
         if let (Some(Place::Push), Some(issued)) = (place, wait::awaited(Place::Push, all)) {
             return self.push(issued, others, told).await.map(Some);
         }
@@ -620,23 +621,6 @@ pub(super) fn otp_settings(call: &Call, kind: FactorKind) -> &OtpSettings {
 /// Fewest characters of a new password.
 pub(super) fn fewest(call: &Call) -> u8 {
     call.tenant.tenant.settings.password.shortest.max(8)
-}
-
-/// Whether a kind is a code that is sent.
-pub(super) fn is_sent(kind: FactorKind) -> bool {
-    match kind {
-        FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp => true,
-        FactorKind::Password
-        | FactorKind::Passkey
-        | FactorKind::Qr
-        | FactorKind::Totp
-        | FactorKind::Questions
-        | FactorKind::PushPresence
-        | FactorKind::PushFingerprint
-        | FactorKind::PushFace
-        | FactorKind::Federated
-        | FactorKind::BypassCode => false,
-    }
 }
 
 pub(super) fn person(user: &protocol::records::User) -> Person<'_> {

@@ -8,12 +8,13 @@ use protocol::records::{GrantId, Seconds, SigningAlg};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::perform::{self, Performed};
+use super::perform::Performed;
 use crate::app::App;
 use crate::call::Call;
 use crate::keys::{KeyError, Sign, Typ};
 use crate::oauth::methods::vendor as amr;
 use crate::policy_document::{factor_from_name, factor_name};
+use crate::signin::factors::otp;
 
 /// The path of the issuer under the tenant's base URL.
 const ISSUER: &str = "/v2.0/factors";
@@ -50,7 +51,9 @@ pub async fn write(app: &App, call: &Call, performed: &Performed) -> Result<Opti
         }
         Performed::Alone { checked, asker, any } => {
             let Some(user) = &checked.user else { return Ok(None) };
-            if *any && perform::is_sent_code(checked.proof.kind) {
+            // Of codes that were sent no assertion is given to a token that may perform anybody's factors, unless it is a challenge
+            // token (vendor page G7).
+            if *any && otp::is_sent(checked.proof.kind) {
                 return Ok(None);
             }
             let amr = amr(std::slice::from_ref(&checked.proof));

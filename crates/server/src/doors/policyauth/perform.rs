@@ -1,6 +1,5 @@
 //! Performing a factor, in a sign-in or outside any: one way for every factor API (vendor page §2.3, §2.4).
 
-use engine::FactorKind;
 use protocol::records::User;
 
 use crate::app::App;
@@ -104,23 +103,5 @@ impl Performed {
             Self::InGrant(proved) => proved.user.as_ref(),
             Self::Alone { checked, .. } => checked.user.as_ref(),
         }
-    }
-}
-
-/// Whether a kind is a code that was sent: of those no assertion is given to a token that may perform anybody's factors, unless
-/// it is a challenge token (vendor page G7).
-pub fn is_sent_code(kind: FactorKind) -> bool {
-    match kind {
-        FactorKind::EmailOtp | FactorKind::SmsOtp | FactorKind::VoiceOtp => true,
-        FactorKind::Password
-        | FactorKind::Passkey
-        | FactorKind::Qr
-        | FactorKind::Totp
-        | FactorKind::Questions
-        | FactorKind::PushPresence
-        | FactorKind::PushFingerprint
-        | FactorKind::PushFace
-        | FactorKind::Federated
-        | FactorKind::BypassCode => false,
     }
 }

@@ -1,98 +1,84 @@
 //! Adding a way to sign in.
 
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use engine::FactorKind;
 use protocol::form::Form;
-use protocol::json;
-use protocol::records::EnrolmentId;
 use serde_json::{Value, json};
 
 use super::super::pages::{
     AccountAdd, AccountAddress, AccountCodes, AccountInvite, AccountPasskey, AccountQuestions, AccountTotp, Page,
     Press, Problem, Said, field,
 };
-use super::super::{phone, show};
-use super::{Desk, confirm, done, nothing, one, problem};
-use crate::delivery::Channel;
+use super::super::setup::{self, Address, Kind, Picture, problem, told};
+use super::super::{act_factor, phone, show};
+use super::{Desk, confirm, done, nothing, one};
 use crate::oauth::authorize::{Stop, see_other};
 use crate::secret::Secret;
-use crate::signin::enrol::{NotEnrolled, may_add};
-use crate::signin::factors::webauthn;
+use crate::signin::enrol::may_add;
 use crate::signin::{Submission, factors::otp};
 
 /// Recovery codes of one set.
 const CODES: u8 = 10;
-const LONGEST_SEALED: usize = 4096;
 
 /// Kinds that are added by way of a form of their own.
-pub(super) fn has_form(kind: &str) -> bool {
-    sent(kind).is_some() || kind == "questions"
-}
-
-fn sent(kind: &str) -> Option<(FactorKind, Channel, &'static str)> {
-    Some(match kind {
-        "email" => (FactorKind::EmailOtp, Channel::Email, "email"),
-        "sms" => (FactorKind::SmsOtp, Channel::Sms, "sms"),
-        "voice" => (FactorKind::VoiceOtp, Channel::Voice, "voice"),
-        _ => return None,
-    })
+pub(super) fn has_form(kind: Kind) -> bool {
+    match kind {
+        Kind::Address(_) | Kind::Questions => true,
+        Kind::Passkey | Kind::Totp | Kind::Phone | Kind::Codes => false,
+    }
 }
 
 /// What this person may add here, the best first.
-pub(super) async fn kinds(desk: &Desk<'_>) -> Result<Vec<&'static str>, Stop> {
+pub(super) async fn kinds(desk: &Desk<'_>) -> Result<Vec<Kind>, Stop> {
     let tenant = &desk.call.tenant;
     let settings = &tenant.tenant.settings;
     let offered = |kind| tenant.offered.contains(&kind);
-    let leaves =
-        |kind: &str| sent(kind).is_some_and(|(kind, channel, _)| offered(kind) && desk.app.delivery.supports(channel));
     let enrolled = desk.sign_ins().enrolments_of(&desk.holder.user.id).await?;
     let has = |kind: FactorKind| enrolled.iter().any(|one| one.kind == kind.as_str() && one.validated);
-    let all = [
-        ("passkey", offered(FactorKind::Passkey) && show::relying_party(desk.call).is_some()),
-        ("totp", offered(FactorKind::Totp) && !has(FactorKind::Totp)),
-        ("phone", settings.push.enabled),
-        ("email", leaves("email")),
-        ("sms", leaves("sms")),
-        ("voice", leaves("voice")),
-        ("questions", offered(FactorKind::Questions) && settings.questions.enabled && !has(FactorKind::Questions)),
-        ("codes", settings.bypass.enabled),
-    ];
-    Ok(all.into_iter().filter_map(|(kind, there)| there.then_some(kind)).collect())
+    let there = |kind: &Kind| match kind {
+        Kind::Passkey => offered(FactorKind::Passkey) && show::relying_party(desk.call).is_some(),
+        Kind::Totp => offered(FactorKind::Totp) && !has(FactorKind::Totp),
+        Kind::Phone => settings.push.enabled,
+        Kind::Address(address) => {
+            let factor = address.factor();
+            let leaves = otp::channel_of(factor.as_str()).is_some_and(|channel| desk.app.delivery.supports(channel));
+            offered(factor) && leaves
+        }
+        Kind::Questions => offered(FactorKind::Questions) && settings.questions.enabled && !has(FactorKind::Questions),
+        Kind::Codes => settings.bypass.enabled,
+    };
+    Ok(Kind::ALL.into_iter().filter(there).collect())
 }
 
 /// `GET /account/add`.
 pub(super) async fn choose(desk: &Desk<'_>, problem: Option<Problem>) -> Result<Response, Stop> {
-    let page = AccountAdd { frame: desk.frame(problem), kinds: kinds(desk).await? };
-    Ok(desk.answer(&Page::AccountAdd(page)))
+    let kinds = kinds(desk).await?.into_iter().map(Kind::word).collect();
+    Ok(desk.answer(&Page::AccountAdd(AccountAdd { frame: desk.frame(problem), kinds })))
 }
 
 /// `GET /account/add/{kind}`: those with a form of their own.
-pub(super) async fn page(desk: &Desk<'_>, kind: &str) -> Result<Response, Stop> {
+pub(super) async fn page(desk: &Desk<'_>, kind: Kind) -> Result<Response, Stop> {
     if !kinds(desk).await?.contains(&kind) {
         return Ok(nothing());
     }
     match kind {
-        "questions" => Ok(questions_page(desk, None)),
-        "codes" => see_other("/account/codes").map_err(Stop::from),
-        _ => match sent(kind) {
-            Some((factor, _, kind)) => {
-                let attribute = if factor == FactorKind::EmailOtp { "email" } else { "phone_number" };
-                let known = desk.holder.user.attributes.get(attribute).and_then(|values| values.first());
-                let enrolled = desk.sign_ins().enrolments_of(&desk.holder.user.id).await?;
-                let taken = |to: &&String| {
-                    enrolled.iter().any(|one| one.kind == factor.as_str() && otp::address(one) == Some(to.as_str()))
-                };
-                let address = known.filter(|to| !taken(to)).cloned().unwrap_or_default();
-                Ok(address_page(desk, kind, &address, None))
-            }
-            None => see_other("/account/add").map_err(Stop::from),
-        },
+        Kind::Questions => Ok(questions_page(desk, None)),
+        Kind::Codes => see_other("/account/codes").map_err(Stop::from),
+        Kind::Passkey | Kind::Totp | Kind::Phone => see_other("/account/add").map_err(Stop::from),
+        Kind::Address(way) => {
+            let enrolled = desk.sign_ins().enrolments_of(&desk.holder.user.id).await?;
+            let factor = way.factor();
+            let taken = |to: &&String| {
+                enrolled.iter().any(|one| one.kind == factor.as_str() && otp::address(one) == Some(to.as_str()))
+            };
+            let address = way.known(&desk.holder.user).filter(|to| !taken(to)).cloned().unwrap_or_default();
+            Ok(address_page(desk, way, &address, None))
+        }
     }
 }
 
-fn address_page(desk: &Desk<'_>, kind: &'static str, address: &str, problem: Option<Problem>) -> Response {
+fn address_page(desk: &Desk<'_>, way: Address, address: &str, problem: Option<Problem>) -> Response {
+    let kind = Kind::Address(way).word();
     let page = AccountAddress { frame: desk.frame(problem), kind, address: address.to_owned() };
     desk.answer(&Page::AccountAddress(page))
 }
@@ -113,24 +99,24 @@ async fn allowed(desk: &Desk<'_>) -> Result<bool, Stop> {
 
 /// `POST /account/add`: a kind was chosen.
 pub(super) async fn chosen(desk: &Desk<'_>, form: &Form) -> Result<Response, Stop> {
-    let wanted = one(form, field::WAY).unwrap_or_default();
-    let Some(kind) = kinds(desk).await?.into_iter().find(|kind| *kind == wanted) else {
+    let wanted = one(form, field::WAY).and_then(Kind::parse);
+    let Some(kind) = kinds(desk).await?.into_iter().find(|kind| Some(*kind) == wanted) else {
         return choose(desk, Some(Problem::Missing)).await;
     };
     if !allowed(desk).await? {
         return choose(desk, Some(Problem::Stronger)).await;
     }
     match kind {
-        "passkey" => begin_passkey(desk).await,
-        "totp" => begin_totp(desk).await,
-        "phone" => invite(desk).await,
-        "codes" => see_other("/account/codes").map_err(Stop::from),
-        _ => see_other(&format!("/account/add/{kind}")).map_err(Stop::from),
+        Kind::Passkey => begin_passkey(desk).await,
+        Kind::Totp => begin_totp(desk).await,
+        Kind::Phone => invite(desk).await,
+        Kind::Codes => see_other("/account/codes").map_err(Stop::from),
+        Kind::Address(_) | Kind::Questions => see_other(&format!("/account/add/{}", kind.word())).map_err(Stop::from),
     }
 }
 
 /// `POST /account/add/{kind}`.
-pub(super) async fn act(desk: &Desk<'_>, kind: &str, form: &Form, press: Press) -> Result<Response, Stop> {
+pub(super) async fn act(desk: &Desk<'_>, kind: Kind, form: &Form, press: Press) -> Result<Response, Stop> {
     if !kinds(desk).await?.contains(&kind) {
         return Ok(nothing());
     }
@@ -138,77 +124,44 @@ pub(super) async fn act(desk: &Desk<'_>, kind: &str, form: &Form, press: Press) 
         return choose(desk, Some(Problem::Stronger)).await;
     }
     match kind {
-        "passkey" if press == Press::Passkey => finish_passkey(desk, form).await,
-        "totp" => finish_totp(desk, form).await,
-        "questions" => questions(desk, form).await,
-        _ => match sent(kind) {
-            Some((factor, _, kind)) => address(desk, factor, kind, form).await,
-            None => Ok(nothing()),
-        },
+        Kind::Passkey if press == Press::Passkey => finish_passkey(desk, form).await,
+        Kind::Totp => finish_totp(desk, form).await,
+        Kind::Questions => questions(desk, form).await,
+        Kind::Address(way) => address(desk, way, form).await,
+        Kind::Passkey | Kind::Phone | Kind::Codes => Ok(nothing()),
     }
 }
 
-async fn address(desk: &Desk<'_>, factor: FactorKind, kind: &'static str, form: &Form) -> Result<Response, Stop> {
+async fn address(desk: &Desk<'_>, way: Address, form: &Form) -> Result<Response, Stop> {
     let typed = one(form, field::ADDRESS).unwrap_or_default();
-    // People write numbers in groups.
-    let to: String = if factor == FactorKind::EmailOtp {
-        typed.to_owned()
-    } else {
-        typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '/' | '.')).collect()
-    };
+    let to = way.read(typed);
     if to.is_empty() {
-        return Ok(address_page(desk, kind, "", Some(Problem::Missing)));
+        return Ok(address_page(desk, way, "", Some(Problem::Missing)));
     }
-    let sign_ins = desk.sign_ins();
-    let before = sign_ins.enrolments_of(&desk.holder.user.id).await?;
-    let same = before.into_iter().find(|one| one.kind == factor.as_str() && otp::address(one) == Some(to.as_str()));
-    let enrolment = match same {
-        // Begun before and never confirmed.
-        Some(one) if !one.validated && one.enabled => one,
-        _ => match sign_ins.enrol_address(&desk.holder.user.id, factor, &to, true).await {
-            Ok(made) => made,
-            Err(not) => return Ok(address_page(desk, kind, typed, Some(problem(not)?))),
-        },
+    let enrolment = match setup::address(desk.sign_ins(), &desk.holder.user.id, way, &to).await {
+        Ok(enrolment) => enrolment,
+        Err(not) => return Ok(address_page(desk, way, typed, Some(problem(not)?))),
     };
     match confirm::send(desk, &enrolment).await? {
         Ok(response) => Ok(response),
-        Err(told) => Ok(address_page(desk, kind, typed, Some(told))),
+        Err(told) => Ok(address_page(desk, way, typed, Some(told))),
     }
 }
 
 async fn begin_totp(desk: &Desk<'_>) -> Result<Response, Stop> {
-    let sign_ins = desk.sign_ins();
-    // One that was begun and never confirmed makes room: nobody holds its key.
-    for one in sign_ins.enrolments_of(&desk.holder.user.id).await? {
-        if one.kind == FactorKind::Totp.as_str() && !one.validated {
-            match sign_ins.remove_enrolment(one.id).await {
-                Ok(()) | Err(NotEnrolled::Stale) => {}
-                Err(not) => return choose(desk, Some(problem(not)?)).await,
-            }
-        }
-    }
-    match sign_ins.enrol_totp(&desk.holder.user.id, None, true).await {
-        Ok(made) => {
-            let shown = json!([made.uri.expose(), made.secret.expose()]).to_string();
-            let way = made.enrolment.id.as_str();
-            let sealed = STANDARD_NO_PAD.encode(desk.app.master.seal(&purpose(way), shown.as_bytes()));
-            Ok(totp_page(desk, way, made.uri.expose(), made.secret.expose(), &sealed, None))
-        }
+    match Picture::new(desk.app, desk.sign_ins(), &desk.holder.user.id).await {
+        Ok(picture) => Ok(totp_page(desk, picture, None)),
         Err(not) => choose(desk, Some(problem(not)?)).await,
     }
 }
 
-fn purpose(way: &str) -> String {
-    format!("totp picture {way}")
-}
-
-fn totp_page(desk: &Desk<'_>, way: &str, uri: &str, secret: &str, sealed: &str, problem: Option<Problem>) -> Response {
+fn totp_page(desk: &Desk<'_>, picture: Picture, problem: Option<Problem>) -> Response {
     let page = AccountTotp {
         frame: desk.frame(problem),
-        way: way.to_owned(),
-        uri: uri.to_owned(),
-        secret: secret.to_owned(),
-        sealed: sealed.to_owned(),
+        way: picture.enrolment.id.0,
+        uri: picture.uri,
+        secret: picture.secret,
+        sealed: picture.sealed,
         length: desk.call.tenant.tenant.settings.totp.digits,
     };
     desk.answer(&Page::AccountTotp(page))
@@ -216,24 +169,19 @@ fn totp_page(desk: &Desk<'_>, way: &str, uri: &str, secret: &str, sealed: &str, 
 
 async fn finish_totp(desk: &Desk<'_>, form: &Form) -> Result<Response, Stop> {
     let way = one(form, field::WAY).unwrap_or_default();
-    let sealed = one(form, field::SEALED).filter(|text| text.len() <= LONGEST_SEALED).unwrap_or_default();
-    let plain = STANDARD_NO_PAD.decode(sealed).ok().and_then(|sealed| desk.app.master.open(&purpose(way), &sealed));
-    let shown = plain.and_then(|plain| serde_json::from_slice::<(String, String)>(&plain).ok());
-    let enrolment = desk.sign_ins().enrolment(&EnrolmentId::from(way)).await?;
-    let enrolment = enrolment.filter(|one| one.user == desk.holder.user.id && one.kind == FactorKind::Totp.as_str());
-    let (Some((uri, secret)), Some(enrolment)) = (shown, enrolment) else {
+    let sealed = one(form, field::SEALED).unwrap_or_default();
+    let user = &desk.holder.user.id;
+    let Some(picture) = Picture::of_form(desk.app, desk.sign_ins(), user, way, sealed).await? else {
         return choose(desk, Some(Problem::NotAccepted)).await;
     };
-    let again = |problem| totp_page(desk, way, &uri, &secret, sealed, Some(problem));
-    let code: String =
-        one(form, field::CODE).unwrap_or_default().chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    let code = one(form, field::CODE).map(act_factor::typed).unwrap_or_default();
     if code.is_empty() {
-        return Ok(again(Problem::Missing));
+        return Ok(totp_page(desk, picture, Some(Problem::Missing)));
     }
-    let submission = Submission::Totp { enrolment: Some(enrolment), code: Secret::new(code) };
+    let submission = Submission::Totp { enrolment: Some(picture.enrolment.clone()), code: Secret::new(code) };
     match desk.sign_ins().submit_alone(&desk.asker(), submission).await {
         Ok(_) => done("/account", Said::Added),
-        Err(failure) => Ok(again(confirm::told(failure)?)),
+        Err(failure) => Ok(totp_page(desk, picture, Some(told(failure)?))),
     }
 }
 
@@ -255,20 +203,11 @@ pub(super) fn passkey_page(desk: &Desk<'_>, options: Value, new: bool, action: &
 }
 
 async fn finish_passkey(desk: &Desk<'_>, form: &Form) -> Result<Response, Stop> {
-    let response = one(form, field::CREDENTIAL).and_then(|text| json::parse_object(text.as_bytes(), json::USUAL).ok());
-    let (Some(mut response), Some(party)) = (response, show::relying_party(desk.call)) else {
+    let Some(party) = show::relying_party(desk.call) else {
         return choose(desk, Some(Problem::NotAccepted)).await;
     };
-    let name: String = one(form, field::NAME).unwrap_or_default().chars().take(60).collect();
-    response.insert("nickname".to_owned(), Value::String(name));
-    let response = Value::Object(response);
-    let challenge = match webauthn::challenge_id(&response) {
-        Some(id) => desk.sign_ins().challenge(&id).await?,
-        None => None,
-    };
-    let Some(challenge) = challenge else { return choose(desk, Some(Problem::NotAccepted)).await };
-    let user = &desk.holder.user.id;
-    match desk.sign_ins().finish_registration(party, &challenge, user, &response, true).await {
+    let (credential, name) = (one(form, field::CREDENTIAL), one(form, field::NAME));
+    match setup::passkey(desk.sign_ins(), party, &desk.holder.user.id, credential, name).await {
         Ok(_) => done("/account", Said::Added),
         Err(not) => choose(desk, Some(problem(not)?)).await,
     }

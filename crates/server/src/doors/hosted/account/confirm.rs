@@ -8,10 +8,10 @@ use protocol::form::Form;
 use protocol::records::{ChallengeId, Enrolment};
 use serde_json::{Value, json};
 
-use super::super::act_factor;
 use super::super::pages::{AccountCode, AccountWait, Page, Problem, Said, field};
+use super::super::setup::told;
+use super::super::show;
 use super::super::wait::{Standing, is_push};
-use super::super::{Place, show};
 use super::{Desk, done, encoded, nothing, one};
 use crate::oauth::authorize::{Stop, see_other};
 use crate::reply;
@@ -24,19 +24,7 @@ use crate::signin::{Challenge, Failure, IssueRequest, Submission};
 /// What stands in an address in place of a challenge where an application makes the codes.
 pub(super) const TOTP: &str = "totp";
 
-/// What is told of a step that could not be taken.
-pub(super) fn told(failure: Failure) -> Result<Problem, Stop> {
-    Ok(match failure {
-        Failure::Wrong(cause) => act_factor::problem(Place::Code, cause),
-        Failure::TooManyMessages => Problem::TooManyMessages { wait: None },
-        Failure::Unusable(_) => Problem::WayUnavailable,
-        Failure::NotNow(_) => Problem::CodeExpired,
-        Failure::Busy(_) => Problem::Busy,
-        Failure::Stale | Failure::Fault(_) => return Err(Stop::failed(failure)),
-    })
-}
-
-/// The same of a password.
+/// What is told of a password that could not be tried.
 pub(super) fn told_of_password(failure: Failure) -> Result<Problem, Stop> {
     match failure {
         Failure::Wrong(Cause::Resting) => Ok(Problem::Resting { wait: None }),

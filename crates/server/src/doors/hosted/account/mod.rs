@@ -15,6 +15,7 @@ use protocol::records::Seconds;
 use subtle::ConstantTimeEq as _;
 
 use super::pages::{Frame, Page, Press, Problem, Said, field};
+use super::setup::Kind;
 use super::show;
 use crate::app::App;
 use crate::browser::account::{self as standing, Holder};
@@ -24,8 +25,6 @@ use crate::fault::Fault;
 use crate::oauth::authorize::{Stop, see_other};
 use crate::oauth::logout;
 use crate::reply;
-use crate::signin::enrol::NotEnrolled;
-use crate::signin::factors::Unusable;
 use crate::signin::{Asker, SignIns};
 
 mod add;
@@ -114,7 +113,10 @@ async fn shown(app: &App, call: &Call, page: &str, item: &str) -> Result<Respons
         ("password", "") => Ok(ways::password(&desk, None)),
         ("codes", "") => add::codes_page(&desk, Vec::new(), None).await,
         ("add", "") => add::choose(&desk, None).await,
-        ("add", kind) => add::page(&desk, kind).await,
+        ("add", word) => match Kind::parse(word) {
+            Some(kind) => add::page(&desk, kind).await,
+            None => Ok(nothing()),
+        },
         ("way", id) => ways::way(&desk, id, None).await,
         ("phone", id) => ways::phone(&desk, id, None).await,
         ("confirm", id) => confirm::page(&desk, id, None).await,
@@ -155,7 +157,7 @@ async fn acted(app: &App, call: &Call, page: &str, item: &str) -> Result<Respons
     if !desk.holder.is_fresh(app, call, if ends { FINISH } else { FRESH }).await? {
         let to = match page {
             "way" | "phone" | "password" | "codes" => call.uri.path(),
-            "add" if add::has_form(item) => call.uri.path(),
+            "add" if Kind::parse(item).is_some_and(add::has_form) => call.uri.path(),
             "add" => "/account/add",
             _ => PATHS[1],
         };
@@ -165,7 +167,10 @@ async fn acted(app: &App, call: &Call, page: &str, item: &str) -> Result<Respons
         ("password", "") => ways::change_password(&desk, &form).await,
         ("codes", "") => add::codes(&desk).await,
         ("add", "") => add::chosen(&desk, &form).await,
-        ("add", kind) => add::act(&desk, kind, &form, press).await,
+        ("add", word) => match Kind::parse(word) {
+            Some(kind) => add::act(&desk, kind, &form, press).await,
+            None => Ok(nothing()),
+        },
         ("way", id) => ways::act(&desk, id, &form, press).await,
         ("phone", id) => ways::act_phone(&desk, id, press).await,
         ("confirm", id) => confirm::act(&desk, id, &form).await,
@@ -243,17 +248,4 @@ fn done(path: &str, said: Said) -> Result<Response, Stop> {
 /// A field that is neither missing, empty nor sent twice.
 fn one<'f>(form: &'f Form, name: &str) -> Option<&'f str> {
     form.one(name).ok().flatten().map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// What is told where something was not enrolled, changed or removed.
-fn problem(not: NotEnrolled) -> Result<Problem, Stop> {
-    Ok(match not {
-        NotEnrolled::Unusable(Unusable::BadAddress | Unusable::DomainNotAllowed) => Problem::BadAddress,
-        NotEnrolled::Unusable(Unusable::BadSettings) => Problem::NotAccepted,
-        NotEnrolled::Unusable(_) => Problem::WayUnavailable,
-        NotEnrolled::Limit => Problem::Limit,
-        NotEnrolled::NotAccepted(_) => Problem::NotAccepted,
-        NotEnrolled::NoSuchPerson | NotEnrolled::Stale => return Err(Stop::Again),
-        NotEnrolled::Fault(fault) => return Err(fault.into()),
-    })
 }

@@ -12,9 +12,10 @@ use super::super::pages::{
     AccountPassword, AccountPhone, AccountWay, AccountWays, Held, HeldPhone, Moment, Page, Press, Problem, Said,
     Shared, field,
 };
+use super::super::setup::{self, problem};
 use super::super::show::{fewest, relying_party};
 use super::super::wait::is_push;
-use super::{Desk, add, confirm, done, encoded, nothing, one, problem};
+use super::{Desk, add, confirm, done, encoded, nothing, one};
 use crate::oauth::authorize::Stop;
 use crate::secret::Secret;
 use crate::signin::devices::Device;
@@ -193,7 +194,7 @@ async fn try_passkey(desk: &Desk<'_>, id: &str, enrolment: &Enrolment) -> Result
             false,
             &format!("/account/way/{}", encoded(id)),
         )),
-        Err(failure) => way(desk, id, Some(confirm::told(failure)?)).await,
+        Err(failure) => way(desk, id, Some(setup::told(failure)?)).await,
     }
 }
 

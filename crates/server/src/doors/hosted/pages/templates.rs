@@ -13,9 +13,11 @@ use super::look::{Look, Palette};
 const FUEL: u64 = 500_000;
 
 /// Passkeys.
-pub(super) const PASSKEY_JS: &str = include_str!("templates/passkey.js");
+pub(super) const PASSKEY_JS: &str =
+    concat!(include_str!("templates/passkey_parts.js"), include_str!("templates/passkey.js"));
 /// A new passkey.
-pub(super) const PASSKEY_NEW_JS: &str = include_str!("templates/passkey_new.js");
+pub(super) const PASSKEY_NEW_JS: &str =
+    concat!(include_str!("templates/passkey_parts.js"), include_str!("templates/passkey_new.js"));
 /// Sends the answer on.
 pub(super) const FORM_POST_JS: &str = include_str!("templates/form_post.js");
 /// Goes on once the frames are there.

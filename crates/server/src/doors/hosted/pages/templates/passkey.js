@@ -1,58 +1,26 @@
 // Passkeys: beside the user name where the browser offers that, and on the button. Without this the button is an ordinary one.
 (() => {
   "use strict";
-  const by = (id) => document.getElementById(id);
-  const form = by("form"), button = by("passkey"), status = by("passkey-status"), alone = !by("username");
-  const say = (text, bad) => {
-    status.textContent = text || "";
-    status.classList.toggle("bad", Boolean(bad));
-  };
+  const { by, button, status, say, text, send } = passkeys;
+  const alone = !by("username");
   if (!window.PublicKeyCredential) {
     if (alone) say(status.dataset.unsupported, true);
     else for (const part of [button, button.previousElementSibling]) part.hidden = true;
     return;
   }
-  const bytes = (text) =>
-    Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
-  const text = (buffer) =>
-    btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""))
-      .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
-  const options = JSON.parse(form.dataset.options);
-  options.challenge = bytes(options.challenge);
-  for (const one of options.allowCredentials || []) one.id = bytes(one.id);
-
-  const send = (credential) => {
+  const options = passkeys.options();
+  const proved = (credential) => {
     const answer = credential.response;
-    const fields = {
-      do: "passkey",
-      credential: JSON.stringify({
-        id: credential.id,
-        rawId: text(credential.rawId),
-        type: credential.type,
-        authenticatorAttachment: credential.authenticatorAttachment,
-        response: {
-          clientDataJSON: text(answer.clientDataJSON),
-          authenticatorData: text(answer.authenticatorData),
-          signature: text(answer.signature),
-          userHandle: answer.userHandle ? text(answer.userHandle) : null,
-        },
-        clientExtensionResults: credential.getClientExtensionResults(),
-      }),
-    };
-    for (const name in fields) {
-      const field = document.createElement("input");
-      field.type = "hidden";
-      field.name = name;
-      field.value = fields[name];
-      form.append(field);
-    }
-    // Not `form.submit`: a button named so would stand in its place.
-    HTMLFormElement.prototype.submit.call(form);
+    send(credential, {
+      authenticatorData: text(answer.authenticatorData),
+      signature: text(answer.signature),
+      userHandle: answer.userHandle ? text(answer.userHandle) : null,
+    });
   };
 
   let waiting = new AbortController();
   const ask = (extra) =>
-    navigator.credentials.get({ publicKey: options, signal: waiting.signal, ...extra }).then(send);
+    navigator.credentials.get({ publicKey: options, signal: waiting.signal, ...extra }).then(proved);
   const start = () => {
     waiting.abort();
     waiting = new AbortController();
