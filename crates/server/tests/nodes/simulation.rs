@@ -5,8 +5,10 @@
 //! seed: `COUNTERSIGN_SIMULATE=SEED` runs that one alone, `COUNTERSIGN_SCHEDULES=N` runs that many.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::world::World;
 use protocol::records::{Digest, Seconds};
@@ -20,7 +22,7 @@ use crate::support::hosted::CALLBACK;
 use crate::support::{ACME, Cast, Person, START, Setup, TestKey, TestServer, client, policy, rule, user};
 
 /// Schedules of an ordinary run.
-const SCHEDULES: u64 = 100;
+const SCHEDULES: u64 = 200;
 /// People with a password alone, and as many who need a code as well.
 const PEOPLE: usize = 24;
 /// How far the clocks of the nodes differ at most, and how far a schedule moves them, seconds.
@@ -307,31 +309,48 @@ impl Drop for Told {
     }
 }
 
-/// So many schedules share a stage: it takes longer to build than to play on.
-const ON_A_STAGE: u64 = 25;
+/// So many schedules share a stage: it takes much longer to build than to play on.
+const ON_A_STAGE: u64 = 50;
+/// Stages that are played on at once.
+const MOST_AT_ONCE: usize = 4;
 
-fn play_from(seed: u64, runtime: &Runtime) -> Vec<Vec<usize>> {
+fn play_from(seed: u64, schedules: u64, runtime: &Runtime) -> Vec<Vec<usize>> {
     let _told = Told(seed);
     let stage = runtime.block_on(Stage::build(seed));
-    (0..ON_A_STAGE).map(|_| play(&stage, runtime)).collect()
+    (0..schedules).map(|_| play(&stage, runtime)).collect()
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_in_any_order_of_events() {
-    let runtime = runtime();
     if let Some(seed) = number("COUNTERSIGN_SIMULATE") {
-        play_from(seed, &runtime);
+        play_from(seed, ON_A_STAGE, &runtime());
         return;
     }
-    let schedules = number("COUNTERSIGN_SCHEDULES").unwrap_or(SCHEDULES);
-    let mut orders = std::collections::BTreeSet::new();
-    let mut played = 0;
-    for round in 0..schedules.div_ceil(ON_A_STAGE) {
-        for trace in play_from(0x5eed_0000 + round, &runtime) {
-            played += 1;
-            orders.insert(trace);
+    let rounds = number("COUNTERSIGN_SCHEDULES").unwrap_or(SCHEDULES).div_ceil(ON_A_STAGE);
+    let next = AtomicU64::new(0);
+    // Nothing that one stage does is seen from another: what a seed does does not depend on how many there are.
+    let play_some = || {
+        let (runtime, mut orders, mut played) = (runtime(), BTreeSet::new(), 0);
+        loop {
+            let round = next.fetch_add(1, Ordering::Relaxed);
+            if round >= rounds {
+                return (orders, played);
+            }
+            for trace in play_from(0x5eed_0000 + round, ON_A_STAGE, &runtime) {
+                played += 1;
+                orders.insert(trace);
+            }
         }
-    }
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_AT_ONCE));
+    let (orders, played) = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..at_once).map(|_| scope.spawn(play_some)).collect();
+        all.into_iter().fold((BTreeSet::new(), 0), |(mut orders, played), one| {
+            let (more, times) = one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            orders.extend(more);
+            (orders, played + times)
+        })
+    });
     // What never differed was not shown.
     assert!(orders.len() * 2 > played, "{} orders in {played} schedules", orders.len());
     println!("{played} schedules in {} orders", orders.len());
@@ -340,5 +359,5 @@ fn nothing_acknowledged_is_lost_in_any_order_of_events() {
 #[test]
 fn a_seed_plays_the_same_schedule_again() {
     let runtime = runtime();
-    assert_eq!(play_from(7, &runtime), play_from(7, &runtime));
+    assert_eq!(play_from(7, 12, &runtime), play_from(7, 12, &runtime));
 }
