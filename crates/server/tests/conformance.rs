@@ -1,5 +1,5 @@
 //! `docs/conformance.md` names, for every demand on an OpenID provider, the test that holds it, or why it does not apply, and
-//! `docs/security.md` does so for every attack. This keeps the pages true: nothing is missing, and every test named is there.
+//! `docs/conformance-idcs.md` does so for Oracle's dialect, `docs/security.md` for every attack. This keeps the pages true: nothing is missing, and every test named is there.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +85,87 @@ fn every_demand_has_a_test_that_exists_or_a_reason() {
         wrong
             .extend(tests.iter().filter(|test| !sources.contains(*test)).map(|test| format!("{id}: no test `{test}`")));
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What the page of Oracle's dialect lists, by the section of the vendor's page; `0` is what holds at every door.
+const ORACLE: [(&str, u32); 52] = [
+    ("8", 10),
+    ("1.1", 1),
+    ("1.2", 12),
+    ("1.3", 1),
+    ("1.4", 6),
+    ("1.5", 7),
+    ("1.6", 3),
+    ("2.1", 1),
+    ("2.2", 1),
+    ("2.3", 6),
+    ("2.4", 20),
+    ("2.5", 4),
+    ("2.6", 2),
+    ("2.7", 7),
+    ("2.8", 2),
+    ("2.9", 1),
+    ("2.10", 7),
+    ("2.11", 1),
+    ("2.12", 1),
+    ("2.13", 1),
+    ("2.14", 1),
+    ("2.15", 2),
+    ("2.16", 3),
+    ("2.17", 5),
+    ("3.1", 1),
+    ("3.2", 1),
+    ("3.3", 1),
+    ("3.4", 1),
+    ("3.5", 1),
+    ("4.1", 1),
+    ("4.2", 1),
+    ("4.3", 8),
+    ("4.4", 1),
+    ("4.5", 5),
+    ("4.6", 1),
+    ("4.7", 4),
+    ("4.8", 4),
+    ("5.1", 2),
+    ("5.2", 3),
+    ("5.3", 3),
+    ("5.4", 3),
+    ("5.5", 3),
+    ("5.6", 2),
+    ("6.1", 1),
+    ("6.2", 1),
+    ("6.3", 4),
+    ("6.4", 1),
+    ("6.5", 1),
+    ("6.6", 14),
+    ("6.7", 1),
+    ("6.8", 1),
+    ("0", 2),
+];
+
+#[test]
+fn every_item_of_oracles_dialect_has_a_test_that_exists_or_a_reason() {
+    let page = fs::read_to_string(root().join("docs/conformance-idcs.md")).unwrap();
+    let sources = sources();
+    let (mut told, mut wrong) = (BTreeMap::new(), Vec::new());
+    for line in page.lines() {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let (Some(id), Some(said)) = (cells.next(), cells.nth(1)) else { continue };
+        if !id.contains('-') || !id.starts_with(|first: char| first.is_ascii_digit()) {
+            continue;
+        }
+        *told.entry(id.to_owned()).or_insert(0) += 1;
+        let tests: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() && !said.contains("not served: ") {
+            wrong.push(format!("{id}: neither a test nor a reason"));
+        }
+        let there = |test: &&&str| sources.contains(&format!("fn {test}("));
+        wrong.extend(tests.iter().filter(|test| !there(test)).map(|test| format!("{id}: no test `{test}`")));
+    }
+    let due: BTreeMap<String, i32> =
+        ORACLE.iter().flat_map(|(section, most)| (1..=*most).map(move |nth| (format!("{section}-{nth}"), 1))).collect();
+    assert_eq!(told, due, "missing, listed twice, or unknown");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -306,7 +306,9 @@ impl SignIns<'_> {
             Err(NotFrom::Nobody) if provider.register && matches!(away.back, Back::Page { .. }) => {
                 let subject = said.subject.clone();
                 let said = Upstream { provider: away.provider, amr: said.amr, acr: said.acr };
-                return Err(self.keep_newcomer(&flow.id, Newcomer { subject, claims, challenge: challenge.id.0, said }).await);
+                return Err(self
+                    .keep_newcomer(&flow.id, Newcomer { subject, claims, challenge: challenge.id.0, said })
+                    .await);
             }
             other => other?,
         };

@@ -9,7 +9,7 @@ use crate::support::oracle::world::{
     TWO, answers, passcode,
 };
 use crate::support::oracle::{AUTHENTICATE, Page, Step};
-use crate::support::{ACME, TestServer, decode, names, on_both};
+use crate::support::{ACME, TestServer, client, decode, names, on_both, policy, rule};
 
 const SECOND: [&str; 3] = ["credSubmit", "getBackupFactors", "resendCode"];
 const PLAIN_SECOND: [&str; 2] = ["credSubmit", "getBackupFactors"];
@@ -481,7 +481,7 @@ async fn a_passkey_is_proved_as_the_sign_in_page_does_it() {
 }
 
 /// What the sign-in page does with the options: one byte for each character of the challenge, standard base64 for credentials.
-async fn answer(browser: &mut Browser, data: &Value) -> String {
+pub async fn answer(browser: &mut Browser, data: &Value) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let value = |name: &str| {
@@ -550,6 +550,59 @@ async fn a_password_that_is_due_names_the_person_and_the_state_serves_for_the_ne
     let due = page.credentials(&start, None, with("Only-For-Once-3")).await;
     due.expect(401, "failed", Some("AUTH-3005"));
     assert_eq!(due.body["userId"], world::ID);
+}
+
+/// A sign-in page forwards the address of its person; rules look at it as far as its client is believed.
+#[tokio::test]
+async fn the_address_that_a_trusted_page_forwards_is_judged() {
+    let inside = "[{ type = \"ipAddress\", opCode = \"NOMATCH\", values = [\"10.0.0.0/8\"] }]";
+    let rules = [
+        rule("First", true, "[]", "ACTION_MFA_ALWAYS", "[\"password\"]"),
+        rule("Outside", false, inside, "ACTION_DENY", "[]"),
+        rule("Inside", false, "[]", "ACTION_ALLOW", "[]"),
+    ];
+    let server = world::setup()
+        .add(&policy(610_040, &rules))
+        .add(&client("app-inside", "s", "name = \"Inside\"\ngrant_types = []\npolicy = 610040"))
+        .start()
+        .await;
+    let page = server.page().await;
+    let from = async |address: &str| {
+        let start = page.start(Some("Inside")).await;
+        let members = json!({
+            "op": "credSubmit", "ipAddress": address, "credentials": { "username": NAME, "password": PASSWORD }
+        });
+        page.submit(&start, members).await
+    };
+    from("10.1.2.3").await.token();
+    from("198.51.100.9").await.expect(401, "failed", Some("AUTH-3033"));
+    server.change_client(crate::support::oracle::CLIENT, |client| client.trusted_to_forward = false).await;
+    from("10.1.2.3").await.expect(401, "failed", Some("AUTH-3033"));
+}
+
+/// The order of the stages: the second factor, what recovers the account, the terms, the token.
+#[tokio::test]
+async fn the_stages_follow_each_other_in_order() {
+    let server = world::setup()
+        .replace("[tenant.settings.oracle]", "[tenant.settings.oracle]\naccount_recovery = [\"questions\"]")
+        .replace(
+            "[tenant.settings.look]",
+            "[tenant.settings.terms.house]\nname = \"House rules\"\nstatements = [\"house-en\"]\n\
+             [tenant.settings.terms_statements.house-en]\nlocale = \"en\"\nstatement = \"Be kind.\"\n\n[tenant.settings.look]",
+        )
+        .start()
+        .await;
+    server.change_client("app-mfa", |client| drop(client.extra.insert("termsOfUse".to_owned(), json!("house")))).await;
+    let page = server.page().await;
+    let asked = second(&page).await;
+    asked.waits(&SECOND, &["SMS"]);
+    let code = server.code(NUMBER).await;
+    let recovery = page.credentials(&asked, None, json!({ "otpCode": code })).await;
+    recovery.waits(&["createToken", "createSession", "enrollment"], &["SECURITY_QUESTIONS"]);
+    assert_eq!(recovery.body["accRecEnrollmentRequired"], true);
+    let terms = page.submit(&recovery, json!({ "op": "createToken" })).await;
+    terms.waits(&["acceptTOU"], &[]);
+    page.submit(&terms, json!({ "op": "acceptTOU", "credentials": { "consent": true } })).await.token();
 }
 
 #[tokio::test]

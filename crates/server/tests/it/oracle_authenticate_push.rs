@@ -10,7 +10,7 @@ use crate::support::{Setup, TestServer, client, names, policy, rule};
 const PLAIN_SECOND: [&str; 2] = ["credSubmit", "getBackupFactors"];
 const APP: &str = "Phones";
 
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     let first = rule("First", true, "[]", "ACTION_MFA_ALWAYS", "[\"password\"]");
     let after = rule("After", false, "[]", "ACTION_MFA_PER_DEVICE", "[\"signatures\", \"totp\", \"smsotp\"]");
     world::setup()

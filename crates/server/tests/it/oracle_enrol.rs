@@ -546,7 +546,7 @@ async fn other_doors_go_past_an_offer_and_stop_at_a_must() {
     }
 }
 
-fn with_recovery() -> Setup {
+pub fn with_recovery() -> Setup {
     setup().replace(
         "[tenant.settings.oracle]",
         "[tenant.settings.oracle]\naccount_recovery = [\"sms\", \"email\", \"questions\"]",
@@ -667,7 +667,7 @@ async fn a_code_is_handed_to_a_client_that_registered_a_certificate() {
 }
 
 /// A certificate as small as it can be. Nobody checks who signed it: it only says which key is meant.
-fn certificate(key: &PrivateDecryptingKey) -> Vec<u8> {
+pub fn certificate(key: &PrivateDecryptingKey) -> Vec<u8> {
     let element = |tag: u8, content: &[u8]| {
         let mut der = vec![tag, 0x82];
         der.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
@@ -681,7 +681,7 @@ fn certificate(key: &PrivateDecryptingKey) -> Vec<u8> {
     element(0x30, &[element(0x30, &parts), empty, element(0x03, &[0])].concat())
 }
 
-fn modulus(key: &PrivateDecryptingKey) -> String {
+pub fn modulus(key: &PrivateDecryptingKey) -> String {
     let public = key.public_key();
     let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&public).unwrap();
     // The modulus is the last but one number of the key: 257 bytes with the zero in front.

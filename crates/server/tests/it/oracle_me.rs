@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::oracle::{CLIENT, SECRET};
-use crate::support::{ACME, Ask, Reply, Setup, TestServer, on_both};
+use crate::support::{ACME, Ask, Reply, Setup, TestServer, decode, on_both};
 
 const NAME: &str = "admin@oracle.com";
 const PASSWORD: &str = "Welc0me@1";
@@ -403,7 +403,23 @@ async fn the_answers_to_questions_and_a_text_message_lead_back() {
         send(&server, "PATCH", "Me", &own, patch(json!([{ "op": "add", "path": path, "value": questions }]))).await;
     let me = said(&reply, 200);
     assert_eq!(me[format!("{EXTENSION}:mfa:User")]["mfaStatus"], "ENROLLED", "{me}");
-    assert!(!reply.text().contains("Fiat"));
+    assert!(!reply.text().contains("Fiat") && !reply.text().contains("dog"));
+    // The hint is shown where the question is asked, and must not be the answer.
+    let hinted = server
+        .store
+        .enrolments(&server.tenant(), &me["id"].as_str().unwrap().into())
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|one| one.kind == "questions")
+        .unwrap();
+    assert_eq!(hinted.attributes["questions"][0]["hint"], "dog");
+    assert!(hinted.attributes["questions"][1].get("hint").is_none());
+    let telling = json!([
+        { "value": "firstPet", "answer": "Rex", "hintText": "rex" }, { "value": "firstCar", "answer": "Fiat 500" },
+    ]);
+    let telling = patch(json!([{ "op": "replace", "path": path, "value": telling }]));
+    assert_eq!(send(&server, "PATCH", "Me", &own, telling).await.status, 400);
     let body = json!({ "userName": NAME });
     let asked = said(&send(&server, "POST", "MeSecurityQuestionsRetriever", &page, body).await, 201);
     let keys: Vec<&str> =
@@ -545,4 +561,40 @@ async fn people_see_their_devices_and_take_away_only_what_they_can_prove() {
     refused(&reply, 400, "error.common.validation.invalidValue");
     let none = said(&send(&server, "GET", "MyTrustedUserAgents", &own, Value::Null).await, 200);
     assert_eq!(none["totalResults"], 0);
+}
+
+/// As the application does that keeps people signed in: listed by kind and person, taken back, and good for nothing afterwards.
+#[tokio::test]
+async fn where_people_stay_signed_in_is_listed_and_taken_back() {
+    let server =
+        setup().replace("[tenant.settings]", "[tenant.settings]\nstay_signed_in = { enabled = true }").start().await;
+    let page = server.page().await;
+    let start = page.start(None).await;
+    let members = json!({
+        "op": "credSubmit", "keepMeSignedIn": true, "kmsiDeviceDisplayName": "Firefox on Linux",
+        "credentials": { "username": NAME, "password": PASSWORD },
+    });
+    let done = page.submit(&start, members).await;
+    let token = done.body["kmsiToken"].as_str().unwrap().to_owned();
+    let (_, claims) = decode(done.token());
+    let form = [("grant_type", "client_credentials"), ("scope", "urn:opc:idm:__myscopes__")];
+    let admin =
+        server.ask("POST", "/oauth2/v1/token").basic("idcs-admin", "idcs-admin-secret").form(&form).send().await;
+    let admin = admin.expect(200)["access_token"].as_str().unwrap().to_owned();
+    let list = async |kind: &str| {
+        let filter = format!("tokenType eq \"{kind}\" and user.value eq {}", claims["user_id"]);
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("filter", filter.as_str()), ("attributes", "name,tokenType")])
+            .finish();
+        said(&send(&server, "GET", &format!("TrustedUserAgents?{query}"), &admin, Value::Null).await, 200)
+    };
+    let found = list("KMSI").await;
+    assert_eq!((&found["totalResults"], &found["Resources"][0]["name"]), (&json!(1), &json!("Firefox on Linux")));
+    assert!(!found.to_string().contains(&token), "what is presented is in no list");
+    assert_eq!(list("TRUSTED").await["totalResults"], 0);
+    let path = format!("TrustedUserAgents/{}", found["Resources"][0]["id"].as_str().unwrap());
+    assert_eq!(send(&server, "DELETE", &path, &admin, Value::Null).await.status, 204);
+    assert_eq!(list("KMSI").await["totalResults"], 0);
+    let back = page.send(&json!({ "op": "credSubmit", "authFactor": "KMSI", "kmsiToken": token })).await;
+    back.expect(401, "failed", Some("AUTH-3008"));
 }

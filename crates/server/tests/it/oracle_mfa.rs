@@ -1,8 +1,12 @@
 //! Factors on demand (vendor's page §5.5): a client sets them up and has them proved, outside any sign-in.
 
+use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::records::ClientKeys;
 use serde_json::{Value, json};
 
-use crate::oracle_enrol::{ID, NAME, Phone, setup, shows};
+use crate::oracle_enrol::{ID, NAME, Phone, certificate, modulus, setup, shows};
 use crate::support::{Reply, TestServer, on_both, totp};
 
 struct Desk {
@@ -228,6 +232,35 @@ async fn countersign_codes(desk: &Desk) -> String {
 }
 
 /// Attack cases 35 and 36: the counters are those of every door.
+/// A code that the client delivers itself comes encrypted for its certificate, and nothing is sent.
+#[tokio::test]
+async fn a_code_on_demand_is_handed_to_a_client_that_registered_a_certificate() {
+    let desk = Desk::of(setup().start().await).await;
+    desk.mail().await;
+    let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+    let certificate = certificate(&key);
+    let sha1 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &certificate);
+    let x5t: String = sha1.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let jwks = json!({ "keys": [{
+        "kty": "RSA", "use": "enc", "kid": "otp", "n": modulus(&key), "e": "AQAB", "x5c": [STANDARD.encode(&certificate)]
+    }] });
+    desk.server.change_client("idcs-mfa", |client| client.keys = ClientKeys::Jwks(jwks.clone())).await;
+    let before = desk.server.mail(NAME).await.len();
+    let body = json!({
+        "userId": NAME, "userIdType": "USER_NAME", "userFlowControlledByExternalClient": true, "x5t": x5t
+    });
+    let begun = desk.ok("POST", "/requests", body).await;
+    assert_eq!(desk.server.mail(NAME).await.len(), before, "nothing is sent besides");
+    let sealed = STANDARD.decode(begun["otp"]["value"].as_str().unwrap()).unwrap();
+    let key = OaepPrivateDecryptingKey::new(key).unwrap();
+    let mut out = vec![0; key.min_output_size()];
+    let code = key.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut out, None).unwrap();
+    let code = String::from_utf8(code.to_vec()).unwrap();
+    let path = format!("/requests/{}", begun["requestId"].as_str().unwrap());
+    let body = json!({ "otpCode": code, "requestState": begun["requestState"] });
+    assert_eq!(desk.ok("PATCH", &path, body).await["status"], "success");
+}
+
 #[tokio::test]
 async fn guesses_on_demand_lock_like_any_others() {
     let desk = Desk::of(setup().start().await).await;

@@ -76,7 +76,7 @@ fn hidden(page: &str, name: &str) -> String {
 }
 
 /// Opens what is handed over, as a sign-in page does.
-fn open(context: &str) -> Value {
+pub fn open(context: &str) -> Value {
     let key = &digest(&SHA256, b"acme-demo").as_ref()[..16].to_vec();
     let key = PaddedBlockDecryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_128, key).unwrap()).unwrap();
     let mut text = STANDARD.decode(context).unwrap();
@@ -234,6 +234,97 @@ async fn the_secure_endpoint_wants_the_pages_own_token() {
     let done = bring(&[("accesstoken", &page.token)]).await;
     assert_eq!((done.status.as_u16(), done.header("location")), (303, "https://login.example.test/"));
     assert_eq!((done.header("content-length"), done.body.len()), ("0", 0));
+}
+
+/// The last answer listed `createSession`: its state alone is good for a session, where nothing must be set up first.
+#[tokio::test]
+async fn a_state_makes_a_session_where_it_was_offered_one() {
+    let server = crate::oracle_enrol::setup().start().await;
+    let page = server.page().await;
+    for (application, status) in [(crate::oracle_enrol::OPTIONAL, 303), (crate::oracle_enrol::REQUIRED, 401)] {
+        let offer = page.password(Some(application), crate::oracle_enrol::NAME, crate::oracle_enrol::PASSWORD).await;
+        assert_eq!(offer.list("nextOp").contains(&"createSession"), status == 303);
+        let mut browser = Browser::default();
+        let reply = browser.post_from(&server, PAGE, SESSION, &[("requestState", offer.state())]).await;
+        assert_eq!(reply.status, status, "{application}");
+        assert_eq!(!browser.cookies.is_empty(), status == 303);
+        if status == 303 {
+            assert_eq!(browser.post_from(&server, PAGE, SESSION, &[("requestState", offer.state())]).await.status, 401);
+        }
+    }
+}
+
+/// What a sign-in gave besides its token is kept by the browser, and counts for its person when the browser is handed over again.
+#[tokio::test]
+async fn what_a_sign_in_gave_besides_is_kept_by_the_browser() {
+    use crate::support::oracle::world::{self, DEVICE, NAME, PASSWORD, passcode};
+    let server = world::setup().start().await;
+    server
+        .change_client("app-device", |client| {
+            client.oracle.login_url = Some("http://localhost:3000/".to_owned());
+            client.redirect_uris.push(BACK.to_owned());
+        })
+        .await;
+    let page = server.page().await;
+    let start = page.start(Some(DEVICE)).await;
+    let members = json!({
+        "op": "credSubmit", "keepMeSignedIn": true, "credentials": { "username": NAME, "password": PASSWORD }
+    });
+    let asked = page.submit(&start, members).await;
+    let members = json!({
+        "op": "credSubmit", "credentials": { "otpCode": passcode(&server) }, "trustedDevice": true,
+        "trustedDeviceDisplayName": "Firefox on Linux",
+    });
+    let done = page.submit(&asked, members).await;
+    let text = |name: &str| done.body[name].as_str().unwrap().to_owned();
+    let (authn, trust, stays) = (text("authnToken"), text("trustToken"), text("kmsiToken"));
+    let mut browser = Browser::default();
+    let form = [("authnToken", authn.as_str()), ("trustToken", &trust), ("kmsiToken", &stays)];
+    assert_eq!(browser.post_from(&server, PAGE, SESSION, &form).await.status, 303);
+    for token in [&trust, &stays] {
+        assert!(browser.cookies.iter().any(|(_, value)| value.contains(token.as_str())), "{:?}", browser.cookies);
+    }
+    // Handed over again, to sign in anew: the browser is known.
+    let reply = browser.visit(&server, &authorize("app-device", "&prompt=login")).await;
+    let first = Step { status: 200, body: open(&hidden(reply.text(), "loginCtx")) };
+    let credentials = json!({ "username": NAME, "password": PASSWORD });
+    page.credentials(&first, None, credentials.clone()).await.token();
+    // Nobody else's browser is, nor for a token that was made up.
+    let mut other = Browser::default();
+    let authn = page.credentials(&first, None, credentials).await.token().to_owned();
+    let form = [("authnToken", authn.as_str()), ("trustToken", "made-up"), ("kmsiToken", "made-up")];
+    assert_eq!(other.post_from(&server, PAGE, SESSION, &form).await.status, 303);
+    assert!(other.cookies.iter().all(|(_, value)| !value.contains("made-up")), "{:?}", other.cookies);
+}
+
+/// A form in parts, as tools and scripts of pages send it.
+#[tokio::test]
+async fn forms_may_come_in_parts() {
+    let server = TestServer::start().await;
+    let page = server.page().await;
+    let in_parts = |fields: &[(&str, &str)]| {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--x7MA4YWxk\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        fields.iter().map(part).collect::<String>() + "--x7MA4YWxk--\r\n"
+    };
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        let ask = server.ask("POST", path).header("origin", PAGE);
+        ask.body("multipart/form-data; boundary=x7MA4YWxk", in_parts(fields)).send().await
+    };
+    let authn = page.password(None, "admin@oracle.com", "Welc0me@1").await.token().to_owned();
+    let done = post(SESSION, &[("authnToken", &authn)]).await;
+    assert_eq!((done.status.as_u16(), done.header("location")), (303, "https://login.example.test/"));
+    let authn = page.password(None, "admin@oracle.com", "Welc0me@1").await.token().to_owned();
+    let secure = "/sso/v1/sdk/secure/session";
+    assert_eq!(post(secure, &[("authnToken", &authn), ("authorization", &page.token)]).await.status, 303);
+    // Twice the same field, a file, or no form at all.
+    let twice = [("authnToken", authn.as_str()), ("authnToken", authn.as_str())];
+    assert_eq!(post(SESSION, &twice).await.status, 400);
+    let ask = server.ask("POST", SESSION).header("origin", PAGE);
+    assert_eq!(ask.body("multipart/form-data; boundary=x7MA4YWxk", "authnToken=x".to_owned()).send().await.status, 400);
+    let ask = server.ask("POST", SESSION).header("origin", PAGE);
+    assert_eq!(ask.body("application/json", "{}".to_owned()).send().await.status, 400);
 }
 
 #[tokio::test]

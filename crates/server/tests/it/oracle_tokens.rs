@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::support::oracle::world;
 use crate::support::oracle::{CLIENT, SECRET};
 use crate::support::{Reply, Setup, TestServer, client, decode, names, verify};
 
@@ -261,6 +262,35 @@ async fn tokens_are_introspected_revoked_and_opened_in_this_dialect() {
     assert_eq!(introspect(refresh).await, json!({ "active": false }));
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
     assert_eq!(refused(&ask(&server, &form).await, 400), "invalid_grant");
+}
+
+/// Where a rule wants another factor, the grant knows no way to ask for it (Oracle page §4.3).
+#[tokio::test]
+async fn the_password_grant_of_oracles_dialect_wants_no_other_factor() {
+    let more = |policy: &str| format!("grant_types = [\"password\"]\n{policy}");
+    let server = world::setup()
+        .add(&client("pw-plain", "s", &more("")))
+        .add(&client("pw-mfa", "s", &more("policy = 610001\npolicy_grants = { password = true }")))
+        .start()
+        .await;
+    let form =
+        [("grant_type", "password"), ("username", world::NAME), ("password", world::PASSWORD), ("scope", "openid")];
+    let plain = server.ask("POST", TOKEN).basic("pw-plain", "s").form(&form).send().await.expect(200);
+    assert_eq!(decode(plain["access_token"].as_str().unwrap()).1["sub"], world::NAME);
+    let refused_by = server.ask("POST", TOKEN).basic("pw-mfa", "s").form(&form).send().await;
+    assert_eq!(refused(&refused_by, 400), "invalid_grant");
+    assert!(refused_by.text().contains("MFA"), "{}", refused_by.text());
+}
+
+#[tokio::test]
+async fn an_assertion_of_saml_and_other_grants_nobody_serves_are_unsupported() {
+    let server = TestServer::start().await;
+    for grant in ["urn:ietf:params:oauth:grant-type:saml2-bearer", "tls_client_auth", "urn:x"] {
+        let form = [("grant_type", grant), ("assertion", "PHNhbWw+"), ("scope", "urn:opc:idm:__myscopes__")];
+        assert_eq!(refused(&ask(&server, &form).await, 400), "unsupported_grant_type", "{grant}");
+        let document = server.ask("GET", "/oauth2/v1/.well-known/openid-configuration").send().await.expect(200);
+        assert!(!document["grant_types_supported"].as_array().unwrap().contains(&json!(grant)));
+    }
 }
 
 #[tokio::test]
