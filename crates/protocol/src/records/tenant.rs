@@ -344,11 +344,13 @@ pub struct BypassSettings {
     pub most: u16,
     /// Uses of a code that an administrator hands out, at most (1 to 100).
     pub most_uses: u32,
+    /// Seconds such a code lives where nothing is said (60 to 2592000).
+    pub life: Seconds,
 }
 
 impl Default for BypassSettings {
     fn default() -> Self {
-        Self { enabled: false, most: 5, most_uses: 5 }
+        Self { enabled: false, most: 5, most_uses: 5, life: 86_400 }
     }
 }
 

@@ -363,7 +363,13 @@ async fn settings_are_the_tenants_own_and_are_in_force_at_once() {
     let kmsi = "KmsiSettings/KmsiSettings";
     let body = json!({ "kmsiFeatureEnabled": true, "maxAllowedSessions": 7 });
     assert_eq!(said(&send(&server, "PUT", kmsi, &admin, body).await, 200)["maxAllowedSessions"], 7);
-    assert_eq!(said(&get(&server, kmsi, &admin).await, 200)["kmsiFeatureEnabled"], true);
+    // One switch by two names: read, turned by either, written back.
+    for (name, on) in [("kmsiEnabled", false), ("kmsiFeatureEnabled", true)] {
+        let mut read = said(&get(&server, kmsi, &admin).await, 200);
+        assert_eq!((&read["kmsiEnabled"], &read["kmsiFeatureEnabled"]), (&json!(!on), &json!(!on)));
+        read[name] = json!(on);
+        assert_eq!(said(&send(&server, "PUT", kmsi, &admin, read).await, 200)[name], on);
+    }
     let codes = said(
         &get(&server, "AllowedValues/countrycodes?attributes=attrValues.value,attrValues.label", &forgot).await,
         200,

@@ -9,7 +9,7 @@
 //! - `{code …}` for the code that was sent to an address, `{passcode}` for what the authenticator shows,
 //! - `{assertion}` for the answer of a passkey, `{kmsiToken}` for the newest of these.
 //!
-//! With `RECORD_EXCHANGES=1` in the environment the answers are written into the files instead, to be read before they are kept.
+//! With `COUNTERSIGN_RECORD_EXCHANGES=1` in the environment the answers are written into the files instead, to be read before they are kept.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -253,7 +253,7 @@ async fn replay(path: &PathBuf, record: bool) {
 
 #[tokio::test]
 async fn every_recorded_exchange_is_answered_as_it_is_recorded() {
-    let record = std::env::var_os("RECORD_EXCHANGES").is_some();
+    let record = std::env::var_os("COUNTERSIGN_RECORD_EXCHANGES").is_some();
     for path in files() {
         replay(&path, record).await;
     }

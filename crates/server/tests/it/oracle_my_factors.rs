@@ -151,6 +151,12 @@ async fn a_phone_is_asked_after_until_it_has_answered() {
     phone.enrols_its_key(&server).await;
     let done = server.json("POST", VALIDATOR, &token, &poll).await.expect(201);
     assert_eq!((&done["status"], &done["devicesCount"]), (&json!("SUCCESS"), &json!(1)), "{done}");
+    // One device with both its factors.
+    let devices = server.get("/admin/v1/MyDevices", &token).await.expect(200);
+    let factors = devices["Resources"][0]["authenticationFactors"].as_array().unwrap();
+    let mut factors: Vec<&str> = factors.iter().map(|one| one["type"].as_str().unwrap()).collect();
+    factors.sort_unstable();
+    assert_eq!((&devices["totalResults"], factors), (&json!(1), vec!["PUSH", "TOTP"]));
 }
 
 #[tokio::test]

@@ -124,6 +124,9 @@ pub(super) fn check_settings(settings: &TenantSettings, given: &Item<'_>) {
             wrong(&format!("{name}.most"), "must be from 1 to 100");
         }
     }
+    if !(60..=2_592_000).contains(&settings.bypass.life) {
+        wrong("bypass.life", "must be from 60 to 2592000 seconds");
+    }
     for (name, count, most) in [
         ("bypass.most", u32::from(settings.bypass.most), 50),
         ("bypass.most_uses", settings.bypass.most_uses, 100),

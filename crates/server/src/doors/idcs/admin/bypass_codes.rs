@@ -31,8 +31,7 @@ pub const PATHS: [&str; 6] = [
 
 const SCHEMA: &str = "urn:ietf:params:scim:schemas:oracle:idcs:BypassCode";
 const LIMIT: &str = "error.ssocommon.ssoadmin.mfa.maxBypassCodesReached";
-/// Minutes such a code lives where nothing is said, and at most.
-const USUAL_LIFE: i64 = 24 * 60;
+/// Minutes a code lives that an administrator hands out, at most.
 const LONGEST_LIFE: i64 = 30 * 24 * 60;
 
 /// The routes.
@@ -215,7 +214,7 @@ async fn creating(app: &App, call: &Call) -> Result<Response, Refusal> {
     if !(1..=most).contains(&uses) {
         return Err(Refusal::value(format!("attribute `maxUsageCount` must be from 1 to {most}")));
     }
-    let minutes = number("expiryInMinutes")?.unwrap_or(USUAL_LIFE);
+    let minutes = number("expiryInMinutes")?.unwrap_or(call.tenant.tenant.settings.bypass.life / 60);
     if !(1..=LONGEST_LIFE).contains(&minutes) {
         return Err(Refusal::value(format!("attribute `expiryInMinutes` must be from 1 to {LONGEST_LIFE}")));
     }

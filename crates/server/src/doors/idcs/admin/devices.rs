@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Document, Refusal};
 use super::state::{self, Device};
-use super::{collection, guard};
+use super::{collection, guard, names};
 use crate::app::App;
 use crate::call::{Call, Path};
 use crate::doors::idcs::Caller;
@@ -74,7 +74,14 @@ impl<'a> Scope<'a> {
         let masked = |to: &str| if to.contains('@') { mask::mail(to) } else { mask::phone(to) };
         put("displayName", device.address().map_or_else(|| device.name(), masked).into());
         put("status", "ENROLLED".into());
-        put("authenticationFactors", json!([{ "type": device.factor, "status": "ENROLLED" }]));
+        let mut factors: Vec<&str> = Vec::new();
+        for name in device.enrolled.iter().filter_map(|one| FactorKind::parse(&one.kind).and_then(names::factor)) {
+            if !factors.contains(&name) {
+                factors.push(name);
+            }
+        }
+        let factor = |name: &&str| json!({ "type": name, "status": "ENROLLED" });
+        put("authenticationFactors", factors.iter().map(factor).collect());
         let number = device.address().filter(|to| !to.contains('@'));
         // Clients know applications by this text.
         put("phoneNumber", number.map_or_else(|| "null".to_owned(), mask::phone).into());

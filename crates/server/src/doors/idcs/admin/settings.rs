@@ -251,6 +251,7 @@ pub(super) async fn branding(State(app): State<App>, call: Call) -> Response {
 fn kmsi(settings: &TenantSettings) -> Document {
     let stay = &settings.stay_signed_in;
     members(json!({
+        "kmsiEnabled": stay.enabled,
         "kmsiFeatureEnabled": stay.enabled,
         "kmsiPromptEnabled": stay.enabled,
         "maxAllowedSessions": stay.most,
@@ -275,7 +276,9 @@ pub(super) async fn write_kmsi(State(app): State<App>, call: Call) -> Response {
         let body = sent(&call)?;
         let made = write(&app, &call, |settings| {
             let stay = &mut settings.stay_signed_in;
-            stay.enabled = flag(&body, "kmsiFeatureEnabled")?.unwrap_or(stay.enabled);
+            // One switch by two names, of an older server and a newer one: whichever was turned counts.
+            let said = [flag(&body, "kmsiEnabled")?, flag(&body, "kmsiFeatureEnabled")?];
+            stay.enabled ^= said.into_iter().flatten().any(|one| one != stay.enabled);
             stay.most = number(&body, "maxAllowedSessions", 1..=100)?.unwrap_or(stay.most);
             stay.days = number(&body, "tokenValidityInDays", 1..=3650)?.unwrap_or(stay.days);
             Ok(kmsi(settings))

@@ -52,6 +52,7 @@ fn shown(settings: &TenantSettings) -> Document {
             "selfServiceGenerationEnabled": settings.bypass.enabled,
             "helpDeskGenerationEnabled": settings.bypass.enabled,
             "helpDeskMaxUsage": settings.bypass.most_uses,
+            "helpDeskCodeExpiryInMins": minutes(settings.bypass.life),
         },
         "endpointRestrictions": {
             "maxEnrolledDevices": settings.devices.most,
@@ -139,6 +140,10 @@ fn change(settings: &mut TenantSettings, body: &Document) -> Result<(), Refusal>
     let bypass = within(body, "bypassCodeSettings")?;
     settings.bypass.most = number(&bypass, "maxActive", 1..=50)?.unwrap_or(settings.bypass.most);
     settings.bypass.most_uses = number(&bypass, "helpDeskMaxUsage", 1..=100)?.unwrap_or(settings.bypass.most_uses);
+    let life = number::<i64>(&bypass, "helpDeskCodeExpiryInMins", 1..=43_200)?;
+    if let Some(minutes) = life.filter(|found| *found != self::minutes(settings.bypass.life)) {
+        settings.bypass.life = minutes * 60;
+    }
     let ends = within(body, "endpointRestrictions")?;
     settings.devices.most = number(&ends, "maxEnrolledDevices", 1..=100)?.unwrap_or(settings.devices.most);
     let trust = &mut settings.trusted_device;
