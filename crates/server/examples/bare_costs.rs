@@ -1,7 +1,7 @@
 //! What the parts of a request cost on their own, with the server's own code: signing, hashing, durable commits. The
 //! benchmark adds them up to ceilings. Prints the microseconds of one core that one of them takes.
 //!
-//! `bare_costs sign ALGORITHM` · `bare_costs hash` · `bare_costs store KIND DIRECTORY TASKS` ·
+//! `bare_costs sign ALGORITHM` · `bare_costs verify ALGORITHM` · `bare_costs hash` · `bare_costs store KIND DIRECTORY TASKS` ·
 //! `bare_costs prepare PASSWORD SECRET`
 
 use std::error::Error;
@@ -27,13 +27,15 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Long enough to hold hundreds of the kernel's ticks of processor time, short enough to be repeated beside everything.
 const TIME: Duration = Duration::from_millis(1500);
-const USAGE: &str = "usage: bare_costs sign ALGORITHM | hash | store KIND DIRECTORY TASKS | prepare PASSWORD SECRET";
+const USAGE: &str =
+    "usage: bare_costs sign ALGORITHM | verify ALGORITHM | hash | store KIND DIRECTORY TASKS | prepare PASSWORD SECRET";
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let found = match words.as_slice() {
         ["sign", algorithm] => sign(algorithm)?,
+        ["verify", algorithm] => verify(algorithm)?,
         ["hash"] => hash()?,
         ["store", kind, directory, tasks] => {
             listen::runtime(1)?.block_on(commits(Kind::named(kind)?, Path::new(directory), tasks.parse()?))?
@@ -47,21 +49,56 @@ fn main() -> Outcome<()> {
 
 /// One signed access token.
 fn sign(algorithm: &str) -> Outcome<Value> {
-    let (world, master, tenant) = (World::real(), MasterKey::generate(), TenantId::from("bench"));
-    let now = world.now();
-    let alg: SigningAlg = serde_json::from_value(json!(algorithm))?;
-    let keys = KeyRing::open(&[generate(&master, &tenant, alg, None, now)?], &master, &tenant)?;
+    let signing = Signing::with(algorithm)?;
+    repeated(|| signing.token().map(drop))
+}
+
+/// One access token of ours verified.
+fn verify(algorithm: &str) -> Outcome<Value> {
+    let signing = Signing::with(algorithm)?;
+    let token = signing.token()?;
+    repeated(|| {
+        let claims = signing.keys.verify(&token, Typ::AccessToken, signing.now);
+        claims.map(drop).ok_or_else(|| "the token does not verify".into())
+    })
+}
+
+/// Microseconds of one of these.
+fn repeated(mut one: impl FnMut() -> Outcome<()>) -> Outcome<Value> {
     let span = Span::start();
-    let mut signed = 0_u32;
+    let mut done = 0_u32;
     while span.watch.elapsed() < TIME {
+        std::hint::black_box(one()?);
+        done += 1;
+    }
+    Ok(json!(span.micros() / f64::from(done)))
+}
+
+/// The keys of a tenant, and what they sign.
+struct Signing {
+    world: World,
+    keys: KeyRing,
+    alg: SigningAlg,
+    now: i64,
+}
+
+impl Signing {
+    fn with(algorithm: &str) -> Outcome<Self> {
+        let (world, master, tenant) = (World::real(), MasterKey::generate(), TenantId::from("bench"));
+        let now = world.now();
+        let alg: SigningAlg = serde_json::from_value(json!(algorithm))?;
+        let keys = KeyRing::open(&[generate(&master, &tenant, alg, None, now)?], &master, &tenant)?;
+        Ok(Self { world, keys, alg, now })
+    }
+
+    fn token(&self) -> Outcome<String> {
+        let now = self.now;
         let claims = json!({
             "iss": "http://127.0.0.1:8400/oidc/endpoint/default", "sub": "bench-service", "aud": "bench-service",
-            "client_id": "bench-service", "scope": "read write", "jti": world.uuid(), "iat": now, "exp": now + 7200,
+            "client_id": "bench-service", "scope": "read write", "jti": self.world.uuid(), "iat": now, "exp": now + 7200,
         });
-        std::hint::black_box(keys.sign(Sign::With(alg), Typ::AccessToken, &claims, now)?);
-        signed += 1;
+        Ok(self.keys.sign(Sign::With(self.alg), Typ::AccessToken, &claims, now)?)
     }
-    Ok(json!(span.micros() / f64::from(signed)))
 }
 
 /// One password verified at the default cost, on one lane that never waits for work.

@@ -37,6 +37,9 @@ impl Ceilings {
                 Part::Sign(algorithm, times) => {
                     (format!("signature {algorithm}"), times, number(&programs.bare(&["sign", algorithm])?)?)
                 }
+                Part::Verify(algorithm, times) => {
+                    (format!("verification {algorithm}"), times, number(&programs.bare(&["verify", algorithm])?)?)
+                }
                 Part::Commit(kind, times) => {
                     let arguments = ["store", kind, &directory.to_string_lossy(), &connections.to_string()];
                     (format!("commit of a {kind}, {connections} tasks"), times, number(&programs.bare(&arguments)?)?)

@@ -39,6 +39,8 @@ pub enum Part {
     Http(u32),
     /// So many signatures.
     Sign(&'static str, u32),
+    /// So many signatures verified.
+    Verify(&'static str, u32),
     /// So many shares of a durable commit of this kind.
     Commit(&'static str, u32),
     /// One password hash.
@@ -69,7 +71,7 @@ enum Oracle {
     Me,
 }
 
-use Part::{Commit, Hash, Http, Sign};
+use Part::{Commit, Hash, Http, Sign, Verify};
 
 const fn operation(
     name: &'static str,
@@ -107,23 +109,23 @@ pub const OPERATIONS: &[Operation] = &[
     operation("code round trip with a session", 512, ROUND_TRIP, Some(0.6), Kind::RoundTrip),
     operation("device poll, nobody has decided", 64, &[Http(1), Commit("item", 1)], Some(0.5), Kind::Poll),
     operation("token exchange → opaque", 64, &[Http(1), Commit("grant", 1)], Some(0.5), Kind::Exchange),
-    // The first step writes nothing.
-    operation("Authenticate API, first step", 64, &[Http(1)], Some(0.5), Kind::Oracle(Oracle::Start)),
+    // Every call of this interface bears a token that is verified. The first step writes nothing.
+    operation("Authenticate API, first step", 64, &[Http(1), Verify("RS256", 1)], None, Kind::Oracle(Oracle::Start)),
     operation(
         "Authenticate API, password",
         64,
         &[Hash, Sign("RS256", 1), Commit("sign_in", 2)],
-        Some(0.9),
+        None,
         Kind::Oracle(Oracle::Password),
     ),
     operation(
         "authnToken exchange → JWT RS256",
         64,
-        &[Http(1), Sign("RS256", 1), Commit("grant", 1)],
-        Some(0.7),
+        &[Http(1), Verify("RS256", 1), Sign("RS256", 1), Commit("grant", 1)],
+        None,
         Kind::Oracle(Oracle::Exchange),
     ),
-    operation("GET /admin/v1/Me", 64, &[Http(1)], Some(0.4), Kind::Oracle(Oracle::Me)),
+    operation("GET /admin/v1/Me", 64, &[Http(1), Verify("RS256", 1)], None, Kind::Oracle(Oracle::Me)),
     operation("discovery", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/.well-known/openid-configuration")),
     operation("JWKS", 64, &[Http(1)], Some(0.9), Kind::Document("/oauth2/jwks")),
 ];
