@@ -46,7 +46,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) struct Postgres {
     pool: Pool,
     group: Group,
-    word: Word,
+    word: Box<Word>,
 }
 
 impl Postgres {
@@ -54,7 +54,7 @@ impl Postgres {
     pub(crate) async fn open(url: &str, size: usize, ca: Option<&Path>) -> Result<Self, StoreError> {
         let config = config(url)?;
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let word = Word::new(config.clone(), ca.map(Path::to_owned));
+        let word = Box::new(Word::new(config.clone(), ca.map(Path::to_owned)));
         let manager = match tls::connector(&config, ca)? {
             Some(tls) => Manager::from_config(config, tls, settings),
             None => Manager::from_config(config, NoTls, settings),
