@@ -582,8 +582,6 @@ pub fn nest(sent: &mut Document) {
 }
 
 /// Reads a resource of a person.
-    /// Hints to some of them.
-    pub hints: Vec<(String, String)>,
 ///
 /// # Errors
 /// As [`read::resource`].
@@ -622,7 +620,6 @@ pub fn take_beside(document: &mut Document) -> Result<Beside, ScimError> {
         Some(_) | None => Map::new(),
     };
     let (me, mfa, registration, questions) = (take(ME), take(MFA), take(SELF_REGISTRATION), take(QUESTIONS));
-        hints,
     let text = |members: &Document, name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     let within = |members: &Document, name: &str| Some(members.get(name)?.get("value")?.as_str()?.to_owned());
     let (mut answers, mut hints) = (Vec::new(), Vec::new());
