@@ -17,8 +17,13 @@ import { alice } from '../support/sign-in.js'
 const change = text =>
   text
     .replace('[tenant.settings]', '[tenant.settings]\npush = { enabled = true, number_match = true, qr = true, per_hour = 1000 }')
-    .replace('authnMethods = ["emailotp"]', 'authnMethods = ["signatures"]')
+    .replace('authnMethods = ["emailotp"]', 'enrolment = "required", authnMethods = ["signatures"]')
     .concat(`
+[[tenant.users]]
+id = "NW00000ZO4"
+username = "zoe"
+password = "zebra-crossing-1"
+
 [[tenant.clients]]
 id = "desk"
 name = "Desk"
@@ -206,10 +211,9 @@ test('it is set up by a link, opens without a network, and is removed', async t 
   assert.equal((await call('GET', `/v1.0/authenticators?owner=${owner}`)).total, 0)
 })
 
-test('a person signs in on another screen', async t => {
-  const { page: held } = await phone(t)
+/** Opens the sign-in page of the vault; what is redeemed once the browser has arrived there. */
+async function atVault(page) {
   application.forget()
-  const page = await openPage(t, browser, [server.origin, application.origin])
   const config = await client.discovery(new URL(server.origin), 'vault', undefined, client.ClientSecretBasic('vault-secret'), {
     execute: [client.allowInsecureRequests],
   })
@@ -221,16 +225,128 @@ test('a person signs in on another screen', async t => {
     code_challenge_method: 'S256',
   })
   await page.goto(url.href)
+  return async () => {
+    await page.locator('#arrived').waitFor()
+    const { url: landed } = await application.visited('/callback')
+    const tokens = await client.authorizationCodeGrant(config, landed, { pkceCodeVerifier, idTokenExpected: true })
+    return tokens.claims()
+  }
+}
+
+test('a person signs in on another screen', async t => {
+  const { page: held } = await phone(t)
+  const page = await openPage(t, browser, [server.origin, application.origin])
+  const arrived = await atVault(page)
   await signIn(page, alice)
   const number = (await page.locator('#number').innerText()).trim()
   await seen(held, 'request')
   assert.match(await held.locator('#request-title').innerText(), /Vault/)
   await held.locator('#number').fill(number)
   await held.locator('#approve').click()
-  await page.locator('#arrived').waitFor()
-  const { url: landed } = await application.visited('/callback')
-  const tokens = await client.authorizationCodeGrant(config, landed, { pkceCodeVerifier, idTokenExpected: true })
-  assert.equal(tokens.claims().sub, owner)
+  assert.equal((await arrived()).sub, owner)
+})
+
+const zoe = { username: 'zoe', password: 'zebra-crossing-1' }
+
+test('a phone is set up on the way in, and counts at once', async t => {
+  const page = await openPage(t, browser, [server.origin, application.origin])
+  const arrived = await atVault(page)
+  await signIn(page, zoe)
+  await page.locator('#add-phone').click()
+  await page.locator('#picture svg').waitFor()
+  // Both pictures are there, and the text for who has no camera at all.
+  await page.locator('#by-camera summary').click()
+  await page.locator('#link-picture svg').waitFor()
+  await page.locator('#by-hand summary').click()
+  assert.match(await page.locator('#by-hand').innerText(), new RegExp(`${server.origin}/phone`))
+  assert.ok(JSON.parse(await page.locator('#invitation').innerText()).code)
+  const [held] = await Promise.all([page.context().waitForEvent('page'), page.locator('#here').click()])
+  await held.locator('#register').click()
+  await seen(held, 'home')
+  const claims = await arrived()
+  assert.deepEqual(claims.amr, ['mfa', 'pop', 'pwd', 'user'])
+  assert.equal(claims.sub, 'NW00000ZO4')
+  const call = await desk()
+  for (const { id } of (await call('GET', '/v1.0/authenticators?search=' + encodeURIComponent('owner="NW00000ZO4"'))).authenticators) {
+    await call('DELETE', `/v1.0/authenticators/${id}`)
+  }
+})
+
+test('the page that invites a phone can be read by everybody', async t => {
+  const page = await openPage(t, browser, [server.origin, application.origin], { bypassCSP: true })
+  await atVault(page)
+  await signIn(page, zoe)
+  await page.locator('#add-phone').click()
+  await page.locator('#picture svg').waitFor()
+  for (const summary of ['#by-camera summary', '#by-hand summary']) await page.locator(summary).click()
+  await accessible(page)
+})
+
+/** A camera that sees what the test holds up, in a browser that reads pictures. */
+const camera = () => {
+  globalThis.BarcodeDetector = class {
+    async detect() {
+      return globalThis.held ? [{ rawValue: 'https://elsewhere.example' }, { rawValue: globalThis.held }] : []
+    }
+  }
+  navigator.mediaDevices.getUserMedia = async () => {
+    if (globalThis.refused) throw new DOMException('no', 'NotAllowedError')
+    const canvas = document.createElement('canvas')
+    const context = canvas.getContext('2d')
+    setInterval(() => context.fillRect(0, 0, 9, 9), 40)
+    return (globalThis.stream = canvas.captureStream(25))
+  }
+}
+
+test('the camera finds an invitation, and who has none is told what to do', async t => {
+  const page = await openPage(t, browser, [server.origin], { bypassCSP: true })
+  const call = await desk()
+  // This browser reads no pictures: it says where the text is.
+  await page.goto(`${server.origin}/phone`)
+  await seen(page, 'add')
+  assert.ok(await page.locator('#camera').isHidden())
+  assert.match(await page.locator('#invitation-hint').innerText(), /paste/)
+  await accessible(page)
+  await page.addInitScript(camera)
+  await page.reload()
+  await page.evaluate(() => (globalThis.refused = true))
+  await page.locator('#scan').click()
+  await page.locator('#problem:not([hidden])').waitFor()
+  assert.match(await page.locator('#problem').innerText(), /camera/)
+  await page.evaluate(() => (globalThis.refused = false))
+  await page.locator('#scan').click()
+  await page.locator('#viewfinder').waitFor()
+  await accessible(page)
+  await page.locator('#scan-stop').click()
+  assert.ok(await page.evaluate(() => globalThis.stream.getTracks().every(track => track.readyState === 'ended')))
+  await page.locator('#scan').click()
+  await page.locator('#viewfinder').waitFor()
+  await page.evaluate(text => (globalThis.held = text), await invite(call))
+  await page.locator('#invited:not([hidden])').waitFor()
+  assert.equal(await page.locator('#invited-account').innerText(), 'alice')
+  assert.ok(await page.evaluate(() => globalThis.stream.getTracks().every(track => track.readyState === 'ended')))
+  await page.locator('#register').click()
+  await seen(page, 'home')
+  const id = await page.locator('#accounts li').getAttribute('data-account')
+  await call('DELETE', `/v1.0/authenticators/${id}`)
+})
+
+test('what is installed has a name, a page of its own and icons of both kinds', async t => {
+  const page = await openPage(t, browser, [server.origin])
+  await page.goto(`${server.origin}/phone`)
+  const icons = await page.evaluate(async () => {
+    const manifest = await (await fetch(document.querySelector('link[rel=manifest]').href)).json()
+    const home = document.querySelector('link[rel=apple-touch-icon]').href
+    const size = async src => {
+      const image = new Image()
+      image.src = src
+      await image.decode()
+      return [new URL(src, location).pathname, image.naturalWidth]
+    }
+    return Promise.all([...manifest.icons.map(({ src }) => src), home].map(size))
+  })
+  const png = icons.filter(([path]) => path === '/phone/icon.png')
+  assert.ok(icons.some(([path]) => path === '/phone/icon.svg') && png.length === 2 && png.every(([, width]) => width === 192), icons)
 })
 
 test('what it shows can be read by everybody', async t => {

@@ -79,6 +79,8 @@ pub struct Enrolling {
 pub enum Evidence<'a> {
     /// Nothing from here: a phone does it by itself.
     Nothing,
+    /// The same, where only a key of one of these kinds will do.
+    Phone(&'a [FactorKind]),
     /// A code.
     Code(Secret<String>),
     /// Answers to questions, and hints to some of them by the same keys.
@@ -231,13 +233,13 @@ pub(super) fn free_place(user: &UserId, taken: &[Enrolment], most: usize) -> Res
 }
 
 impl SignIns<'_> {
-    /// Stores a new one in place of whatever was under way at the same place.
-    async fn begin_enrolling(
     /// Generators a person may have, those in phones included.
     fn most_generators(self) -> usize {
         usize::from(self.tenant.tenant.settings.devices.generators)
     }
 
+    /// Stores a new one in place of whatever was under way at the same place.
+    async fn begin_enrolling(
         self,
         user: &UserId,
         bound: &str,
@@ -515,11 +517,16 @@ impl SignIns<'_> {
                 let changes = self.right(totp::judge(&app.master, enrolment, settings, &code, now)).await?;
                 self.finished(one, FactorKind::Totp, enrolment, changes).await.map(Some)
             }
-            (What::Phone { approves, .. }, Evidence::Nothing | Evidence::Code(_)) => {
+            (What::Phone { approves, .. }, evidence @ (Evidence::Nothing | Evidence::Code(_) | Evidence::Phone(_))) => {
+                let fits = |kind: &str| match evidence {
+                    Evidence::Phone(any_of) => any_of.iter().any(|one| one.as_str() == kind),
+                    _ => true,
+                };
                 let wanted = |made: &&Enrolment| {
                     let generates = made.kind == FactorKind::Totp.as_str();
                     made.enabled
                         && made.validated
+                        && fits(&made.kind)
                         && generates != *approves
                         && factors::push::device_of(made) == Some(one.id.as_str())
                 };

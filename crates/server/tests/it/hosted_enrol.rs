@@ -1,14 +1,15 @@
 //! A factor that policy wants and a person has not yet, at the hosted pages: enrolled in passing where it must be, or declined where it is
 //! only offered.
 
+use countersign::signin::SignIns;
 use serde_json::json;
 
 use crate::hosted_account::base32;
-use crate::hosted_ways::{text_of, way};
+use crate::hosted_ways::{Phone, text_of, way};
 use crate::support::browser::Browser;
 use crate::support::hosted::{CALLBACK, code_request, setup};
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{ACME, Setup, TestServer, client, decode, policy, rule, totp, user};
+use crate::support::{ACME, Setup, TestServer, client, decode, on_both, policy, rule, totp, user};
 
 const ZOE: (&str, &str) = ("zoe", "zebra-crossing-1");
 
@@ -61,7 +62,7 @@ async fn an_application_is_enrolled_where_it_must_be_and_counts_at_once() {
     assert_eq!(wrong.problem().as_deref(), Some("wrong_code"));
     assert_eq!(text_of(&wrong, "secret"), text_of(&page, "secret"));
     let back = visitor.submit(&wrong, &[("code", &totp(&key, server.world.now()))]).await;
-    assert_eq!(amr(&server, &back).await, json!(["password", "totp"]));
+    assert_eq!(amr(&server, &back).await, json!(["mfa", "otp", "pwd"]));
     // The next time it is asked for like any other.
     let (mut visitor, page) = at_club(&server, ZOE).await;
     assert!(shows(&page, "totp"), "{}", page.text());
@@ -82,7 +83,7 @@ async fn an_address_is_enrolled_by_its_code() {
     assert!(resent.has("code"), "{}", resent.text());
     let code = server.code("zoe@home.test").await;
     let back = visitor.submit(&resent, &[("code", &code)]).await;
-    assert_eq!(amr(&server, &back).await, json!(["emailotp", "password"]));
+    assert_eq!(amr(&server, &back).await, json!(["mfa", "otp", "pwd"]));
 }
 
 #[tokio::test]
@@ -91,13 +92,13 @@ async fn a_passkey_is_enrolled_or_declined_where_it_is_only_offered() {
     let (mut visitor, page) = at_club(&server, ZOE).await;
     assert!(shows(&page, "enrol") && page.has("skip"), "{}", page.text());
     let back = visitor.submit(&page, &[("do", "skip")]).await;
-    assert_eq!(amr(&server, &back).await, json!(["password"]));
+    assert_eq!(amr(&server, &back).await, json!(["pwd"]));
     let (mut visitor, page) = at_club(&server, ZOE).await;
     let page = visitor.submit(&page, &[("way", "passkey")]).await;
     let mut key = Browser::new(true);
     let made = key.create(ACME.base, &page.options()).await.unwrap().to_string();
     let back = visitor.submit(&page, &[("name", "Laptop"), ("credential", &made), ("do", "passkey")]).await;
-    assert_eq!(amr(&server, &back).await, json!(["fido2", "password"]));
+    assert_eq!(amr(&server, &back).await, json!(["mfa", "pop", "pwd", "user"]));
 }
 
 #[tokio::test]
@@ -116,5 +117,107 @@ async fn attack_a_password_enrols_nothing_beside_the_factors_somebody_has() {
     let page = visitor.submit(&page, &[("way", "sms")]).await;
     let page = visitor.submit(&page, &[("address", "+49 171 12345")]).await;
     let back = visitor.submit(&page, &[("code", &server.code("+4917112345").await)]).await;
-    assert_eq!(amr(&server, &back).await, json!(["emailotp", "password", "smsotp"]));
+    assert_eq!(amr(&server, &back).await, json!(["mfa", "otp", "pwd", "sms"]));
+}
+
+/// What invites a phone on this page.
+#[track_caller]
+fn invited(page: &Page) -> serde_json::Value {
+    serde_json::from_str(&text_of(page, "invitation").replace("&quot;", "\"")).unwrap()
+}
+
+async fn waits(visitor: &mut Visitor, page: &Page) -> bool {
+    let answer = visitor.once("GET", &format!("{}?wait", page.path), None).await;
+    assert_eq!(answer.reply.status, 200);
+    serde_json::from_slice::<serde_json::Value>(&answer.reply.body).unwrap()["waiting"] == true
+}
+
+#[test]
+fn a_phone_is_enrolled_by_the_picture_and_counts_at_once() {
+    on_both(async |store| {
+        let server = with("required", r#"["signatures", "totp"]"#).start_on(store).await;
+        let (mut visitor, page) = at_club(&server, ZOE).await;
+        assert!(shows(&page, "enrol") && page.has("add-phone"), "{}", page.text());
+        let page = visitor.submit(&page, &[("way", "phone")]).await;
+        assert!(shows(&page, "enrol-phone") && page.path.ends_with("/enrol"), "{} {}", page.path, page.text());
+        assert!(page.has("picture") && page.has("waiting") && page.has("here") && page.has("link-picture"));
+        assert!(page.text().contains("<noscript><meta http-equiv=\"refresh\""), "it looks again without scripts too");
+        assert!(page.reply.header("content-security-policy").contains("connect-src 'self'"));
+        let first = invited(&page);
+        assert_eq!((&first["accountName"], waits(&mut visitor, &page).await), (&json!("zoe"), true));
+        // Wherever the dialogue is opened again, and once more, it is the same invitation.
+        let due = page.path.trim_end_matches("/enrol").to_owned();
+        assert_eq!(invited(&visitor.get(&due).await), first);
+        assert_eq!(invited(&visitor.get(&page.path).await), first);
+        // Another way gives it up, and it can be asked for anew.
+        let choice = visitor.submit(&page, &[("do", "another")]).await;
+        assert!(shows(&choice, "enrol"), "{}", choice.text());
+        assert!(!waits(&mut visitor, &choice).await);
+        let page = visitor.submit(&choice, &[("way", "phone")]).await;
+        let second = invited(&page);
+        assert_ne!(first["code"], second["code"]);
+        let phone = Phone::invited(&server, second["code"].as_str().unwrap()).await;
+        assert!(!waits(&mut visitor, &page).await, "there is something to see");
+        // Nobody else's look takes the sign-in on.
+        let mut stranger = Visitor::new(&server);
+        stranger.get(&code_request("web", &[])).await;
+        stranger.get(&page.path).await.expect(410);
+        let other = server.another().await;
+        let back = visitor.at(&other).get(&page.path).await;
+        assert_eq!(amr(&server, &back).await, json!(["mfa", "pop", "pwd", "user"]));
+        // The next time it is asked for like any other.
+        let (mut visitor, page) = at_club(&server, ZOE).await;
+        assert!(shows(&page, "push"), "{}", page.text());
+        phone.approves(&server, None).await;
+        assert_eq!(amr(&server, &visitor.get(&page.path).await).await, json!(["mfa", "pop", "pwd", "user"]));
+    });
+}
+
+#[tokio::test]
+async fn an_invitation_that_nobody_took_up_is_replaced() {
+    let server = with("required", r#"["signatures"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ZOE).await;
+    let page = visitor.submit(&page, &[("way", "phone")]).await;
+    let old = invited(&page);
+    server.world.advance(600);
+    assert!(!waits(&mut visitor, &page).await);
+    let page = visitor.get(&page.path).await;
+    assert_eq!(page.problem().as_deref(), Some("picture_expired"));
+    assert!(page.has("resend") && !page.has("invitation") && !page.text().contains("<script"), "{}", page.text());
+    let view = server.view();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let late = sign_ins.register_device(old["code"].as_str().unwrap(), serde_json::Map::new()).await.unwrap();
+    assert!(late.is_none(), "it is over");
+    let page = visitor.submit(&page, &[("do", "resend")]).await;
+    Phone::invited(&server, invited(&page)["code"].as_str().unwrap()).await;
+    assert_eq!(amr(&server, &visitor.get(&page.path).await).await, json!(["mfa", "pop", "pwd", "user"]));
+}
+
+/// A phone that asks for a touch is not one that knows its owner's finger.
+#[tokio::test]
+async fn a_phone_counts_by_the_way_of_approval_that_is_asked_for() {
+    let server = with("required", r#"["signatures_fingerprint"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ZOE).await;
+    let page = visitor.submit(&page, &[("way", "phone")]).await;
+    assert!(page.has("picture") && !page.has("here"), "the phone in a browser has no reader");
+    Phone::invited(&server, invited(&page)["code"].as_str().unwrap()).await;
+    assert!(waits(&mut visitor, &page).await, "a key for it may follow");
+    let page = visitor.get(&page.path).await;
+    assert!(shows(&page, "enrol-phone"), "{}", page.text());
+    assert!(!visitor.jar.contains_key("__Host-countersign"));
+}
+
+#[tokio::test]
+async fn a_phone_is_offered_where_phones_approve_and_may_be_declined() {
+    let server = with("optional", r#"["signatures"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ZOE).await;
+    assert!(page.has("add-phone") && page.has("skip"), "{}", page.text());
+    let back = visitor.submit(&page, &[("do", "skip")]).await;
+    assert_eq!(amr(&server, &back).await, json!(["pwd"]));
+    // Scott has factors that count, and proved none of them: whatever a form says, no phone is invited.
+    let server = with("required", r#"["signatures"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ("scott", "hunter22")).await;
+    let action = page.form().action.replace("/factor", "/enrol");
+    let page = visitor.post(&action, &[("way", "phone")]).await;
+    assert!(!page.has("invitation") && !shows(&page, "enrol-phone"), "{}", page.text());
 }

@@ -194,10 +194,7 @@ fn adding() -> Vec<(&'static str, Page<'static>)> {
             "account-invite",
             Page::AccountInvite(AccountInvite {
                 frame: frame(),
-                text: r#"{"version":{"number":"1.0.0"},"code":"h7qLkNv2W9bXc4Tz8mPd1RsGyJf5Ae3Uo6Ki0QwB","registrationUri":"https://login.example.test/v1.0/authenticators/registration","accountName":"alice"}"#
-                    .to_owned(),
-                link: "https://login.example.test/phone#register=eyJ2ZXJzaW9uIjp7fX0".to_owned(),
-                minutes: 10,
+                invitation: super::INVITATION.clone(),
             }),
         ),
         (

@@ -42,6 +42,16 @@ const CLIENT: ClientView<'static> = ClientView {
 const PLAIN_CLIENT: ClientView<'static> =
     ClientView { name: "Harbour Travel", logo: None, home: None, policy: None, terms: None };
 
+/// What a picture that invites a phone says.
+const INVITED: &str = r#"{"version":{"number":"1.0.0"},"code":"h7qLkNv2W9bXc4Tz8mPd1RsGyJf5Ae3Uo6Ki0QwB","registrationUri":"https://login.example.test/v1.0/authenticators/registration","accountName":"alice"}"#;
+
+pub static INVITATION: LazyLock<Invitation> = LazyLock::new(|| Invitation {
+    text: INVITED.to_owned(),
+    link: Some("https://login.example.test/phone#register=eyJ2ZXJzaW9uIjp7fX0".to_owned()),
+    address: "https://login.example.test/phone".to_owned(),
+    minutes: 10,
+});
+
 const PERSON: Person<'static> = Person { name: Some("Alice Adams"), username: "alice@example.test" };
 
 static OPTIONS: LazyLock<Value> = LazyLock::new(|| {
@@ -67,6 +77,15 @@ fn sign_in(problem: Option<Problem>, username: &'static str) -> SignIn<'static> 
         picture: false,
         passkey_options: Some(&OPTIONS),
     }
+}
+
+fn providers() -> Vec<ProviderLink> {
+    let link = |id: &str, name: &str| ProviderLink {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        href: format!("/login/Zt7Qp0/with/{id}"),
+    };
+    vec![link("partner", "Partner"), link("state", "The Ministry of Very Long Official Names")]
 }
 
 fn code(kind: FactorKind, destination: &'static str) -> CodeEntry<'static> {
@@ -136,6 +155,13 @@ fn sign_ins() -> Vec<(&'static str, Page<'static>)> {
         ),
         ("sign-in-picture", Page::SignIn(SignIn { picture: true, ..sign_in(None, "") })),
         (
+            "sign-in-elsewhere",
+            Page::SignIn(SignIn {
+                step: Step { keep: Some(Keep { what: "stay", ticked: false }), providers: providers(), ..step(None) },
+                ..sign_in(None, "")
+            }),
+        ),
+        (
             "identify",
             Page::Identify(Identify {
                 step: step(None),
@@ -182,6 +208,14 @@ fn factors() -> Vec<(&'static str, Page<'static>)> {
             }),
         ),
         ("totp", Page::Totp(TotpEntry { step: step(None), length: 6, others: true })),
+        (
+            "totp-trust",
+            Page::Totp(TotpEntry {
+                step: Step { keep: Some(Keep { what: "trust", ticked: true }), ..step(None) },
+                length: 6,
+                others: true,
+            }),
+        ),
         ("passkey", Page::Passkey(PasskeyStep { step: step(None), options: &OPTIONS, others: true })),
         (
             "passkey-refused",
@@ -208,6 +242,16 @@ fn answers() -> Vec<(&'static str, Page<'static>)> {
     vec![
         ("push", push(None, None, true)),
         ("push-number", push(None, Some("42"), true)),
+        (
+            "push-trust",
+            Page::Push(PushWait {
+                step: Step { keep: Some(Keep { what: "trust", ticked: false }), ..step(None) },
+                device: "Alice’s phone",
+                number: Some("42"),
+                waiting: true,
+                others: true,
+            }),
+        ),
         ("push-denied", push(Some(Problem::PushDenied), None, false)),
         (
             "picture",
@@ -220,7 +264,10 @@ fn answers() -> Vec<(&'static str, Page<'static>)> {
             ),
         ),
         ("picture-expired", picture(Some(Problem::PictureExpired), None)),
-        ("enrol", Page::Enrol(Enrol { step: step(None), kinds: &["passkey", "totp", "email"], required: true })),
+        (
+            "enrol",
+            Page::Enrol(Enrol { step: step(None), kinds: &["passkey", "totp", "phone", "email"], required: true }),
+        ),
         ("enrol-offered", Page::Enrol(Enrol { step: step(None), kinds: &["totp", "sms"], required: false })),
         (
             "enrol-address",
@@ -236,6 +283,11 @@ fn answers() -> Vec<(&'static str, Page<'static>)> {
             }),
         ),
         ("enrol-passkey", Page::EnrolPasskey(EnrolPasskey { step: step(None), options: &OPTIONS })),
+        ("enrol-phone", Page::EnrolPhone(EnrolPhone { step: step(None), invitation: Some(&INVITATION) })),
+        (
+            "enrol-phone-expired",
+            Page::EnrolPhone(EnrolPhone { step: step(Some(Problem::PictureExpired)), invitation: None }),
+        ),
         ("questions", Page::Questions(Questions { step: step(None), questions: &QUESTIONS, others: true })),
         ("recovery-code", Page::Bypass(BypassEntry { step: step(None), others: true })),
         ("new-password", fresh(Some(Problem::PasswordExpired))),

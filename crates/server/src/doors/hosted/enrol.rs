@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Place;
 use super::act::{self, Deed};
 use super::act_factor;
+use super::enrol_phone;
 use super::errand::Errand;
 use super::pages::{CodeEntry, Enrol, EnrolAddress, EnrolPasskey, EnrolTotp, Page, Press, Problem, field};
 use super::setup::{self, Address, Kind, Picture, told};
@@ -26,9 +27,11 @@ use crate::signin::ways::mask;
 use crate::signin::{Asker, Flow, IssueRequest, Submission};
 
 /// What may be enrolled here, and the factor of it.
-const KINDS: [(Kind, FactorKind); 5] = [
+const KINDS: [(Kind, FactorKind); 6] = [
     (Kind::Passkey, FactorKind::Passkey),
     (Kind::Totp, FactorKind::Totp),
+    // Whichever way of approval is asked for.
+    (Kind::Phone, FactorKind::PushPresence),
     (Kind::Address(Address::Email), FactorKind::EmailOtp),
     (Kind::Address(Address::Sms), FactorKind::SmsOtp),
     (Kind::Address(Address::Voice), FactorKind::VoiceOtp),
@@ -58,7 +61,12 @@ impl Desk<'_> {
         let can = |kind: FactorKind| {
             let leaves = otp::channel_of(kind.as_str()).is_none_or(|channel| self.app.delivery.supports(channel));
             let runs = kind != FactorKind::Passkey || self.relying_party().is_some();
-            open.any_of().contains(&kind) && leaves && runs
+            let asked = if kind == FactorKind::PushPresence {
+                enrol_phone::would_do(open.any_of())
+            } else {
+                open.any_of().contains(&kind)
+            };
+            asked && leaves && runs
         };
         Ok(KINDS.into_iter().filter(|(_, factor)| can(*factor)).map(|(kind, _)| kind).collect())
     }
@@ -66,6 +74,9 @@ impl Desk<'_> {
     /// The page that offers it.
     pub(super) async fn enrol(&self, flow: &Flow, told: Told) -> Result<Response, Stop> {
         let (open, met) = open(flow)?;
+        if let Some(page) = enrol_phone::page(self, flow, open, told).await? {
+            return Ok(page);
+        }
         let kinds = self.enrollable(flow, open).await?;
         if kinds.is_empty() && required(open, met) {
             return self.nothing(flow, told).await;
@@ -123,7 +134,10 @@ pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &Sig
         return end(desk, flow, step).await;
     }
     if deed.press == Press::Another {
-        return desk.enrol(&flow, Told::default()).await;
+        return match step.phone {
+            Some(_) => enrol_phone::give_up(desk, &flow, step).await,
+            None => desk.enrol(&flow, Told::default()).await,
+        };
     }
     let kinds = desk.enrollable(&flow, stage).await?;
     let user = subject(&flow)?;
@@ -133,7 +147,8 @@ pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &Sig
             false => Err(Stop::Again),
         };
     }
-    let Some(wanted) = deed.field(field::WAY).filter(|_| deed.press != Press::Resend) else {
+    let again = |way: &&str| deed.press != Press::Resend || *way == Kind::Phone.word();
+    let Some(wanted) = deed.field(field::WAY).filter(again) else {
         return code(deed, desk, flow, step, &user).await;
     };
     let Some(kind) = Kind::parse(wanted).filter(|kind| kinds.contains(kind)) else {
@@ -144,7 +159,8 @@ pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &Sig
         Kind::Totp if deed.field(field::SEALED).is_some() => finish_totp(deed, desk, flow, step, &user).await,
         Kind::Totp => begin_totp(desk, &flow, &user).await,
         Kind::Address(way) => address(deed, desk, &flow, &user, way).await,
-        Kind::Phone | Kind::Questions | Kind::Codes => Err(Stop::Again),
+        Kind::Phone => enrol_phone::begin(desk, &flow, step, &user).await,
+        Kind::Questions | Kind::Codes => Err(Stop::Again),
     }
 }
 
@@ -152,7 +168,7 @@ fn asker(flow: &Flow, user: &UserId) -> Asker {
     Asker { client: flow.client.clone(), person: Some(user.clone()) }
 }
 
-async fn refused(desk: &Desk<'_>, flow: &Flow, not: NotEnrolled) -> Result<Response, Stop> {
+pub(super) async fn refused(desk: &Desk<'_>, flow: &Flow, not: NotEnrolled) -> Result<Response, Stop> {
     desk.enrol(flow, Told::from(setup::problem(not)?)).await
 }
 
@@ -169,7 +185,7 @@ async fn enrolled(
     end(desk, flow, step).await
 }
 
-async fn end(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
+pub(super) async fn end(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
     let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
     let passage = errand.gate().end_enrolment(flow, step).await.map_err(Stop::failed)?;
     act::follow(desk.app, desk.call, desk.interaction.clone(), errand, passage).await

@@ -15,6 +15,7 @@ mod act_password;
 mod device;
 mod elsewhere;
 mod enrol;
+mod enrol_phone;
 mod errand;
 pub mod pages;
 mod phone;

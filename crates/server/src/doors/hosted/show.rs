@@ -17,7 +17,7 @@ use super::pages::{
     PicturePage, Problem, ProviderLink, PushWait, Question, Questions, Reauthenticate, Scope, SignIn, SourceChoice,
     TotpEntry, Wanted,
 };
-use super::{Place, act, wait};
+use super::{Place, act, enrol_phone, wait};
 use crate::app::App;
 use crate::browser::interaction::{self, Interaction, Lost, Purpose, SignInStep, Step};
 use crate::browser::session;
@@ -78,7 +78,7 @@ async fn at(app: &App, call: &Call, handle: &str, place: Option<Place>) -> Respo
     let locales = interaction.body.locales.clone();
     let again = interaction.clone();
     let desk = Desk::new(app, call, &interaction);
-    if let Some(place @ (Place::Push | Place::Picture)) = place {
+    if let Some(place @ (Place::Push | Place::Picture | Place::Enrol)) = place {
         match wait::look(&desk, place).await {
             Ok(None) => {}
             Ok(Some(response)) => return response,
@@ -293,7 +293,13 @@ impl<'a> Desk<'a> {
             Stage::ExpectFactor(open) => (open, &[]),
             Stage::ExpectResponse { open, issued } | Stage::Checking { open, issued, .. } => (open, issued),
             Stage::Proven { .. } => return Ok(None),
-            Stage::ExpectEnrolment { .. } => return self.enrol(flow, told).await.map(Some),
+            Stage::ExpectEnrolment { .. } => {
+                // The page that waits for a phone asks at an address of its own.
+                if place.is_none() && enrol_phone::is_due(self, flow).await? {
+                    return act::go(self.interaction, Place::Enrol).map(Some);
+                }
+                return self.enrol(flow, told).await.map(Some);
+            }
             Stage::Issuing { .. } | Stage::Ready | Stage::Closed(_) => return Err(Lost::Gone.into()),
         };
         if let (Some(Place::Picture), Some(issued)) = (place, wait::awaited(Place::Picture, all)) {

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Place;
 use super::act::{self, failed};
 use super::act_factor::in_flight;
+use super::enrol_phone;
 use super::pages::Problem;
 use super::show::{Desk, Told};
 use crate::browser::interaction::{Lost, SignInStep, Step};
@@ -89,19 +90,30 @@ pub(super) async fn poll(desk: &Desk<'_>, place: Place) -> Result<Response, Stop
     let waiting = match &desk.interaction.body.step {
         Step::SignIn(step) => {
             let flow = desk.flow(step).await?;
+            if place == Place::Enrol {
+                let waiting = enrol_phone::waits(desk, &flow, step).await?;
+                return Ok(answer(waiting));
+            }
             let challenge = challenge(desk, &flow, place).await?;
             challenge.is_some_and(|one| Standing::of(&one, desk.app.world.now()) == Standing::Waits)
         }
         Step::Account | Step::Consent(_) | Step::Confirm(_) => false,
     };
+    Ok(answer(waiting))
+}
+
+fn answer(waiting: bool) -> Response {
     // It is the cookie that opens this, so no other origin may read it.
-    Ok(reply::same_origin(reply::json(StatusCode::OK, &json!({ "waiting": waiting }))))
+    reply::same_origin(reply::json(StatusCode::OK, &json!({ "waiting": waiting })))
 }
 
 /// A look at a page that waits: where the phone said yes, the sign-in goes on. None where there is something to show.
 pub(super) async fn look(desk: &Desk<'_>, place: Place) -> Result<Option<Response>, Stop> {
     let Step::SignIn(step) = &desk.interaction.body.step else { return Ok(None) };
     let flow = desk.flow(step).await?;
+    if place == Place::Enrol {
+        return enrol_phone::look(desk, flow, step).await;
+    }
     let Some(challenge) = challenge(desk, &flow, place).await? else { return Ok(None) };
     if Standing::of(&challenge, desk.app.world.now()) != Standing::Settled {
         return Ok(None);

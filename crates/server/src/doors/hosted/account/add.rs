@@ -3,11 +3,11 @@
 use axum::response::Response;
 use engine::FactorKind;
 use protocol::form::Form;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::pages::{
-    AccountAdd, AccountAddress, AccountCodes, AccountInvite, AccountPasskey, AccountQuestions, AccountTotp, Page,
-    Press, Problem, Said, field,
+    AccountAdd, AccountAddress, AccountCodes, AccountInvite, AccountPasskey, AccountQuestions, AccountTotp, Invitation,
+    Page, Press, Problem, Said, field,
 };
 use super::super::setup::{self, Address, Kind, Picture, problem, told};
 use super::super::{act_factor, phone, show};
@@ -219,15 +219,11 @@ async fn invite(desk: &Desk<'_>) -> Result<Response, Stop> {
         Ok(invited) => invited,
         Err(not) => return choose(desk, Some(problem(not)?)).await,
     };
-    let text = json!({
-        "version": { "number": "1.0.0", "platform": "com.ibm.security.access.verify" },
-        "code": code,
-        "registrationUri": format!("{}/v1.0/authenticators/registration", desk.call.base),
-        "accountName": user.username,
-    })
-    .to_string();
-    let link = phone::link(&desk.call.base, &text);
-    let page = AccountInvite { frame: desk.frame(None), text, link, minutes: seconds / 60 };
+    let base = &desk.call.base;
+    let text = phone::invitation(base, &code, &user.username);
+    let link = Some(phone::link(base, &text));
+    let invitation = Invitation { text, link, address: phone::address(base), minutes: seconds / 60 };
+    let page = AccountInvite { frame: desk.frame(None), invitation };
     Ok(desk.answer(&Page::AccountInvite(page)))
 }
 

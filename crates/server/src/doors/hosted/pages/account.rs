@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::grouped;
+use super::invite::{Invitation, Shown};
 use super::parts::Problem;
 use super::{Sheet, qr, templates};
 
@@ -258,12 +259,8 @@ pub struct AccountPasskey {
 pub struct AccountInvite {
     /// The common part.
     pub frame: Frame,
-    /// What is in the picture.
-    pub text: String,
-    /// A link that opens the web phone with it.
-    pub link: String,
-    /// Minutes it is good for.
-    pub minutes: Seconds,
+    /// What invites it.
+    pub invitation: Invitation,
 }
 
 /// Questions are chosen and answered.
@@ -467,18 +464,9 @@ impl AccountInvite {
         #[derive(Serialize)]
         struct Values<'a> {
             frame: &'a Frame,
-            qr: Option<String>,
-            text: &'a str,
-            link: &'a str,
-            minutes: Seconds,
+            invitation: Shown<'a>,
         }
-        let values = Values {
-            frame: &self.frame,
-            qr: qr::svg(&self.text),
-            text: &self.text,
-            link: &self.link,
-            minutes: self.minutes,
-        };
+        let values = Values { frame: &self.frame, invitation: self.invitation.shown() };
         Sheet { alone: true, ..Sheet::new("account_invite", &values) }
     }
 }

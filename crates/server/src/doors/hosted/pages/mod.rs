@@ -11,6 +11,7 @@ mod colour;
 mod device;
 mod ends;
 mod headers;
+mod invite;
 mod language;
 mod look;
 mod parts;
@@ -29,6 +30,7 @@ pub use answer::{
 };
 pub use device::{DeviceCode, DeviceConfirm, DeviceDone};
 pub use ends::{CheckSession, ConfirmLogout, CookiesNeeded, ErrorPage, Expired, FormPost, LoggedOut, StillSignedIn};
+pub use invite::{EnrolPhone, Invitation};
 pub use language::{Language, TextProblem, Wanted, check_text, is_page_text};
 pub use look::{Look, check_look};
 pub use parts::{ClientView, Detail, Form, Keep, Person, Press, Problem, ProviderLink, Scope, Step, field};
@@ -75,6 +77,8 @@ pub enum Page<'a> {
     EnrolTotp(EnrolTotp<'a>),
     /// A passkey to be enrolled.
     EnrolPasskey(EnrolPasskey<'a>),
+    /// A phone to be enrolled.
+    EnrolPhone(EnrolPhone<'a>),
     /// Another factor is demanded and the person has none.
     NothingEnrolled(NothingEnrolled<'a>),
     /// What an application asks for.
@@ -168,6 +172,7 @@ impl Page<'_> {
             Self::EnrolAddress(page) => page.sheet(),
             Self::EnrolTotp(page) => page.sheet(),
             Self::EnrolPasskey(page) => page.sheet(),
+            Self::EnrolPhone(page) => page.sheet(),
             Self::NothingEnrolled(page) => page.sheet(),
             Self::Consent(page) => page.sheet(),
             Self::DeviceCode(page) => page.sheet(),

@@ -35,7 +35,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 51] = sources![
+const SOURCES: [(&str, &str); 53] = sources![
     "base.html",
     "parts.html",
     "sign_in.html",
@@ -56,6 +56,8 @@ const SOURCES: [(&str, &str); 51] = sources![
     "enrol_address.html",
     "enrol_totp.html",
     "enrol_passkey.html",
+    "enrol_phone.html",
+    "phone_parts.html",
     "nothing_enrolled.html",
     "consent.html",
     "device_code.html",
