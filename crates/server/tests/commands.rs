@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
@@ -263,8 +264,8 @@ fn signal(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
-/// Answers requests over TLS with these statuses, and then takes everything; tells what came.
-fn sink(answers: &'static [u16]) -> (u16, std::sync::mpsc::Receiver<String>) {
+/// Takes requests over TLS, or refuses them while it is down; tells what came and what was answered.
+fn sink(down: std::sync::Arc<AtomicBool>) -> (u16, std::sync::mpsc::Receiver<(u16, String)>) {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
@@ -283,7 +284,6 @@ fn sink(answers: &'static [u16]) -> (u16, std::sync::mpsc::Receiver<String>) {
     let port = listener.local_addr().unwrap().port();
     let (told, came) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let mut answers = answers.iter();
         for stream in listener.incoming() {
             let connection = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
             let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream.unwrap()));
@@ -301,10 +301,10 @@ fn sink(answers: &'static [u16]) -> (u16, std::sync::mpsc::Receiver<String>) {
             if length == 0 || stream.read_exact(&mut body).is_err() {
                 continue;
             }
-            let status = answers.next().unwrap_or(&204);
+            let status = if down.load(Ordering::SeqCst) { 503 } else { 204 };
             let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             let _ = stream.get_mut().write_all(answer.as_bytes());
-            if told.send(String::from_utf8(body).unwrap()).is_err() {
+            if told.send((status, String::from_utf8(body).unwrap())).is_err() {
                 return;
             }
         }
@@ -314,8 +314,9 @@ fn sink(answers: &'static [u16]) -> (u16, std::sync::mpsc::Receiver<String>) {
 
 #[test]
 fn what_a_killed_server_did_not_tell_a_webhook_the_next_one_does() {
-    let (port, came) = sink(&[503]);
-    let next = || came.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let down = std::sync::Arc::new(AtomicBool::new(true));
+    let (port, came) = sink(std::sync::Arc::clone(&down));
+    let next = || came.recv_timeout(std::time::Duration::from_secs(120)).unwrap();
     let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/first.cert.pem");
     let installation = Installation::new(&format!("{LISTEN}[outbound]\nallow = [\"localhost\"]\nca = {ca:?}\n"));
     let config = installation.config();
@@ -328,15 +329,20 @@ fn what_a_killed_server_did_not_tell_a_webhook_the_next_one_does() {
     succeed(&["apply", tenant.to_str().unwrap(), "--config", &config]);
     let refused = {
         let (_server, _log, _address) = serve(&installation);
-        let refused = next();
+        let (status, refused) = next();
+        assert_eq!(status, 503);
         // What it was answered is on record; then it is killed without a word.
-        while !succeed(&["audit", "webhooks", "--config", &config])
-            .contains("`siem` was told everything up to seal 0 of 1; failures since: 1")
-        {}
+        let seen = (0..500).any(|_| {
+            let told = succeed(&["audit", "webhooks", "--config", &config]);
+            assert!(told.contains("`siem` was told everything up to seal 0 of 1"), "{told}");
+            !told.contains("failures since: 0")
+        });
+        assert!(seen, "a failure was not counted");
         refused
     };
+    down.store(false, Ordering::SeqCst);
     let (_server, _log, _address) = serve(&installation);
-    let taken = next();
+    let taken = std::iter::repeat_with(next).find(|(status, _)| *status == 204).unwrap().1;
     assert_eq!(taken, refused, "the same, from the beginning");
     assert!(taken.contains("tenant.changed") && !taken.contains("whsec_"), "{taken}");
     assert!(succeed(&["audit", "verify", "--config", &config]).contains("1 seals hold"));

@@ -29,7 +29,7 @@ const SEALS: i64 = 16;
 const REQUESTS: usize = 100;
 const TURN: Duration = Duration::from_secs(30);
 /// How long a webhook is ours, seconds; longer than any request.
-const LEASE: Seconds = 60;
+const LEASE: Seconds = 30;
 /// The first pause after a failure, seconds; it doubles with every further one.
 const FIRST_PAUSE: Seconds = 2;
 const LONGEST_PAUSE: Seconds = 900;
