@@ -52,7 +52,7 @@ const DOORS: [Door; 3] = [Door::Policyauth, Door::Pages, Door::Oracle];
 enum Waiting {
     Policyauth { token: String, verification: String },
     Pages { visitor: Box<Visitor>, page: Box<Page> },
-    Oracle { page: Oracle, step: Box<Step> },
+    Oracle { page: Box<Oracle>, step: Box<Step> },
 }
 
 /// What a door made of something.
@@ -124,7 +124,7 @@ impl Door {
             Self::Oracle => {
                 let page = server.page().await;
                 let step = page.password(Some(NAME_OF_APP), NAME, PASSWORD).await;
-                (step.status == 200).then(|| Waiting::Oracle { page, step: Box::new(step) })
+                (step.status == 200).then(|| Waiting::Oracle { page: Box::new(page), step: Box::new(step) })
             }
         }
     }
@@ -366,7 +366,7 @@ fn attack_36_a_right_code_sent_many_times_at_once_serves_once_at_every_door() {
                         Waiting::Pages { visitor: Box::new(visitor.at(&node)), page: page.clone() }
                     }
                     Waiting::Oracle { page, step } => {
-                        let page = Oracle { server: node.clone(), token: page.token.clone() };
+                        let page = Box::new(Oracle { server: node.clone(), token: page.token.clone() });
                         Waiting::Oracle { page, step: step.clone() }
                     }
                 };
