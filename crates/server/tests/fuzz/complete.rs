@@ -25,6 +25,7 @@ const PARSERS: &[(&str, &str)] = &[
     ("form.rs Form::parse", "form"),
     ("form.rs Form::parse_within", "form"),
     ("id_token_hint.rs IdTokenHint::read", "claims"),
+    ("idcs/multipart.rs parse", "multipart"),
     ("json.rs parse", "json"),
     ("json.rs parse_object", "json"),
     ("jwe.rs decrypt", "jwe"),

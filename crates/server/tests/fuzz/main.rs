@@ -67,6 +67,7 @@ macro_rules! fuzzed {
 
 fuzzed! {
     form,
+    multipart,
     authorization_header,
     forwarded_for,
     base64,

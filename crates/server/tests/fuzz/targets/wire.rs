@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use countersign::address::TrustedProxies;
 use countersign::doors::idcs::authenticate::request::Body;
 use countersign::hashing::Hashing;
-use protocol::form::Form;
+use protocol::form::{self, Form};
+use protocol::idcs::multipart;
 use protocol::json::{self, USUAL};
 use protocol::{b64, basic, client_auth, search as searching, time};
 
@@ -16,6 +17,29 @@ pub fn form(bytes: &[u8]) {
     for name in ["client_id", "scope", "grant_type", "context"] {
         let _ = form.one(name);
         let _ = form.many(name).count();
+    }
+}
+
+/// A form in parts: its media type on the first line, then the body.
+pub fn multipart(bytes: &[u8]) {
+    let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let Some(content_type) = text(&bytes[..at]) else { return };
+    let _ = multipart::is_multipart(content_type);
+    let Ok(form) = multipart::parse(content_type, bytes.get(at + 1..).unwrap_or_default()) else { return };
+    let mut written = String::new();
+    for (name, value) in form.pairs() {
+        let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+        // What cannot stand in a head, or would end the part, is not written.
+        if name.contains(['\r', '\n']) || name.contains("%22") || value.contains("--again") {
+            return;
+        }
+        written.push_str(&format!("--again\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+    }
+    written.push_str("--again--");
+    if let Ok(again) = multipart::parse("multipart/form-data; boundary=again", written.as_bytes()) {
+        assert_eq!(again, form);
+    } else {
+        assert!(written.len() > form::USUAL.bytes, "{written:?}");
     }
 }
 
