@@ -124,6 +124,14 @@ pub async fn by_id(app: &App, tenant: &TenantId, id: &str) -> Result<Option<Sess
     items.into_iter().find(|item| item.expires > now).map(|item| read(item, String::new())).transpose()
 }
 
+/// Whether the session with this public id has not been ended. One that nobody used for too long has not.
+///
+/// # Errors
+/// The store failed.
+pub async fn is_there(app: &App, tenant: &TenantId, id: &str) -> Result<bool, Fault> {
+    Ok(!app.store.items_linked(tenant, KIND, id, 1).await?.is_empty())
+}
+
 /// The sessions of a person that are alive, oldest first.
 ///
 /// # Errors
@@ -360,6 +368,16 @@ impl Session {
         let change = self.put(call)?;
         self.version += 1;
         Ok((sid, Some(change)))
+    }
+
+    /// Writes it as it is: refused where it was ended meanwhile. For what must not come of it then.
+    ///
+    /// # Errors
+    /// The session cannot be written.
+    pub fn hold(&mut self, call: &Call) -> Result<Change, Fault> {
+        let change = self.put(call)?;
+        self.version += 1;
+        Ok(change)
     }
 
     /// Notes that a client is signed in to. Answers what it knows the session by.

@@ -7,6 +7,7 @@
 mod support;
 
 mod equal;
+mod found;
 mod notified;
 mod scenes;
 mod scheduler;

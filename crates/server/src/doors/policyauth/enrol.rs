@@ -20,7 +20,7 @@ use crate::fault::Fault;
 use crate::picture::qr_png;
 use crate::reply;
 use crate::signin::SignIns;
-use crate::signin::enrol::{Edit, may_add, may_change};
+use crate::signin::enrol::{Edit, NotEnrolled, may_add, may_change};
 
 const MANAGE_OWN: [&str; 1] = ["manageEnrollMFAMethod"];
 const MANAGE_ANY: [&str; 1] = ["manageEnrollMFAMethodAnyUser"];
@@ -223,7 +223,11 @@ async fn discard(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id
     let found = enrolments::find(app, call, &manager.reach, kind, id).await?;
     manager.demand_change(&found)?;
     let user = found.user.clone();
-    sign_ins(app, call).remove_enrolment(found.id).await?;
+    match sign_ins(app, call).remove_enrolment(found.id).await {
+        // Somebody else removed it at this moment, perhaps the same client, which heard nothing and asks again.
+        Err(NotEnrolled::Stale) => return Err(Refusal::NotFound),
+        done => done?,
+    }
     tracing::info!(tenant = %call.tenant.tenant.id, %user, enrolment = id, kind = kind.as_str(), "factor removed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

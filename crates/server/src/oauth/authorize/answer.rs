@@ -40,6 +40,11 @@ impl Visit<'_> {
         mut changes: Vec<Change>,
     ) -> Result<Response, Stop> {
         let (sid, used) = session.used(self.app, self.call, &self.client.id, &self.issuer)?;
+        // A code is looked at again when it is redeemed; a token that leaves now is not.
+        let used = match used {
+            None if self.request.response_type.token => Some(session.hold(self.call)?),
+            used => used,
+        };
         changes.extend(used);
         changes.extend(self.interaction.as_ref().map(crate::browser::Interaction::finish));
         changes.extend(self.pushed.as_deref().map(par::spend));

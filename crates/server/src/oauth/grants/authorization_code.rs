@@ -10,6 +10,7 @@ use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
 use super::resume;
+use crate::browser::session;
 
 /// Redeems a code, once.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
@@ -36,6 +37,10 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     let user = person::usable(app, call, client, &authorized.subject).await?;
     let proved = authorized.detail.auth_time.unwrap_or(0);
     if user.not_before > proved || client.not_before > authorized.given {
+        return Err(unusable());
+    }
+    // Signing out drops the codes there are. Another node may have looked the session up before, and written its code after.
+    if !session::is_there(app, &call.tenant.tenant.id, &authorized.session).await? {
         return Err(unusable());
     }
     match redeem(request, *authorized, &user, *spend).await {

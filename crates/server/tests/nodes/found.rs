@@ -1,0 +1,97 @@
+//! What long runs of the ledger and many schedules found, each as small as it can be told.
+
+use protocol::records::{Grant, GrantId};
+use serde_json::{Value, json};
+use store::{Change, Item};
+
+use crate::support::hosted::{CALLBACK, code_request, setup};
+use crate::support::visitor::Visitor;
+use crate::support::{ACME, on_both};
+
+/// A browser asks for a code while its person signs out: the node that answers has looked the session up before it ended. What comes
+/// late is put where the race would put it.
+#[test]
+fn a_code_that_is_written_after_its_session_ended_is_worth_nothing() {
+    on_both(async |store| {
+        let server = setup().start_on(store).await;
+        let mut visitor = Visitor::new(&server);
+        let other = ACME.other;
+        let tokens = visitor.tokens("web", other.username, other.password, &[]).await;
+        let code = visitor.silently("web", &[]).await.landed(CALLBACK)["code"].clone();
+        let kept = server.store.items_of(&server.tenant(), "code", other.id, 10).await.unwrap();
+        let late: Vec<Item> = kept.into_iter().filter(|item| item.body.starts_with("{\"good\"")).collect();
+        assert_eq!(late.len(), 1, "{late:?}");
+
+        let hint = tokens["id_token"].as_str().unwrap();
+        visitor.at(&server.another().await).get(&format!("/end_session?id_token_hint={hint}")).await.expect(200);
+        server.redeem("web", &code).await.oauth_error(400, "invalid_grant", "CSIAQ");
+        let written = late.into_iter().map(|item| Change::PutItem(Item { version: 0, ..item })).collect();
+        server.store.commit(&server.tenant(), "test", written).await.unwrap();
+        for _ in 0..2 {
+            server.redeem("web", &code).await.oauth_error(400, "invalid_grant", "CSIAQ");
+        }
+        let quiet: Value = visitor.silently("web", &[]).await.landed(CALLBACK)["error"].clone().into();
+        assert_eq!(quiet, "login_required");
+    });
+}
+
+/// Somebody who has used an application for years takes back what they allowed it.
+#[test]
+fn a_consent_taken_back_ends_every_grant_however_many_there_were() {
+    on_both(async |store| {
+        let server = setup().start_on(store).await;
+        server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
+        let mut visitor = Visitor::new(&server);
+        let page = visitor.get(&code_request("asks", &[])).await;
+        let page = visitor.sign_in(&page, ACME.other.username, ACME.other.password).await;
+        let code = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK)["code"].clone();
+        let first = server.redeem("asks", &code).await.expect(200);
+        let id = GrantId::from(first["grant_id"].as_str().unwrap());
+        let kept = server.store.grant(&server.tenant(), &id).await.unwrap().unwrap();
+        for part in 0..5 {
+            let grant = |number| Grant {
+                id: format!("00000000-0000-4000-8000-{:012}", part * 250 + number).as_str().into(),
+                active: false,
+                version: 1,
+                ..kept.clone()
+            };
+            let grants = (0..250).map(|number| Change::AddGrant(grant(number))).collect();
+            server.store.commit(&server.tenant(), "test", grants).await.unwrap();
+        }
+        server.world.advance(60);
+        let code = visitor.silently("asks", &[]).await.landed(CALLBACK)["code"].clone();
+        let newest = server.redeem("asks", &code).await.expect(200);
+        let token = newest["access_token"].as_str().unwrap();
+        let consents = server.get("/v1.0/consents", token).await.expect(200);
+        let path = format!("/{}", consents["consents"][0]["id"].as_str().unwrap());
+        let gone = server.json("PATCH", "/v1.0/consents", token, &json!([{ "op": "remove", "path": path }])).await;
+        assert_eq!(gone.status, 204, "{}", gone.text());
+        for tokens in [&first, &newest] {
+            let token = tokens["access_token"].as_str().unwrap();
+            assert_eq!(server.get("/oauth2/userinfo", token).await.status, 401, "a token outlives the consent");
+        }
+    });
+}
+
+/// A client hears nothing and asks again while the first request is still at work.
+#[test]
+fn a_factor_removed_by_several_at_once_is_gone_for_all_of_them() {
+    on_both(async |store| {
+        let server = setup().start_on(store).await;
+        let token = server.token_of("administration", "administration-demo-secret").await;
+        for _ in 0..5 {
+            let body = json!({ "userId": ACME.other.id, "accountName": "pat", "enabled": true });
+            let made = server.json("POST", "/v2.0/factors/totp", &token, &body).await;
+            let id = if made.status == 201 { made.json() } else { break };
+            let path = format!("/v2.0/factors/totp/{}", id["id"].as_str().unwrap());
+            let another = server.another().await;
+            let remove = async |node: &crate::support::TestServer| {
+                node.json("DELETE", &path, &token, &Value::Null).await.status.as_u16()
+            };
+            let all = tokio::join!(remove(&server), remove(&another), remove(&server), remove(&another));
+            let mut all = [all.0, all.1, all.2, all.3];
+            all.sort_unstable();
+            assert_eq!(all, [204, 404, 404, 404]);
+        }
+    });
+}
