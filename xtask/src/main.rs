@@ -5,6 +5,8 @@
 
 mod bench;
 mod child;
+mod deny;
+mod fuzz;
 mod judges;
 mod ledger;
 mod machine;
@@ -37,6 +39,10 @@ enum Task {
     Bench(bench::Options),
     /// Kills servers, loses answers and breaks the database under load, and checks that nothing acknowledged is lost.
     Ledger(ledger::Options),
+    /// Tries every parser that strangers reach with inputs that libFuzzer finds; needs cargo-fuzz and a nightly toolchain.
+    Fuzz(fuzz::Options),
+    /// Advisories, licences, bans and sources by cargo-deny, where it is installed.
+    Deny,
     /// Counts what each operation asks of PostgreSQL: statements that read and write, rows, bytes of its log.
     Costs,
 }
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Task::Judge => test::judge(),
         Task::Bench(options) => bench::run(&options),
         Task::Ledger(options) => ledger::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Deny => deny::run(),
         Task::Costs => ledger::costs::run(),
     };
     match outcome {
