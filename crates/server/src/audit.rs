@@ -193,6 +193,9 @@ fn event(name: &str, change: &Change) -> Option<Event> {
         Change::AddGrant(grant) => granted(grant)?,
         Change::RevokeGrant(id) => Event::new("grant.revoked").with("grant", id.as_str()).with("why", name),
         Change::RevokeGrantsOf(user) => Event::new("grants.revoked").with("user", user.as_str()).with("why", name),
+        Change::RevokeGrantsFor { user, client } => {
+            Event::new("grants.revoked").with("user", user.as_str()).with("client", client.as_str()).with("why", name)
+        }
         Change::RevokeGrantsOfSession(id) => {
             Event::new("grants.revoked").with("session", id.as_str()).with("why", name)
         }

@@ -209,6 +209,13 @@ pub enum Change {
     RevokeGrant(GrantId),
     /// Every living grant of a person, and with each every token of it, is dead. Touches any number.
     RevokeGrantsOf(UserId),
+    /// Every living grant that a person gave a client, and with each every token of it, is dead. Touches any number.
+    RevokeGrantsFor {
+        /// The person.
+        user: UserId,
+        /// The client.
+        client: ClientId,
+    },
     /// Every living grant that ends with this browser session is dead. Touches any number.
     RevokeGrantsOfSession(String),
     /// A new or changed enrolment; `version` 0 is new (and stored as 1), otherwise the version it replaces.

@@ -34,9 +34,14 @@ const JWT_REVOKED: &str = "SELECT 1 FROM revoked_jwts WHERE jti = $1 AND tenant 
 const GRANT: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
      g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
      FROM grants g WHERE g.id = $1 AND g.tenant = $2";
-const GRANTS_OF_USER: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
+const GRANT_AND_PERSON: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
+     g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version, \
+     u.id, u.source, u.username, u.active, u.password, u.member_of, u.attributes, u.not_before, u.created, u.updated \
+     FROM grants g LEFT JOIN users u ON u.id = g.subject AND u.tenant = g.tenant WHERE g.id = $1 AND g.tenant = $2";
+const LIVING_GRANTS: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
      g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
-     FROM grants g WHERE g.subject = $1 AND g.tenant = $2 ORDER BY g.created, g.id LIMIT $3";
+     FROM grants g WHERE g.subject = $1 AND g.tenant = $2 AND g.client = $3 AND g.active = 1 AND g.id > $4 \
+     ORDER BY g.id LIMIT $5";
 const NEWEST_GRANTS_OF_USER: &str = "SELECT g.id, g.client, g.subject, g.active, g.created, g.expires, g.detail, g.refresh, \
      g.refresh_expires, g.refresh_previous, g.rotated_at, g.session, g.version \
      FROM grants g WHERE g.subject = $1 AND g.tenant = $2 ORDER BY g.created DESC, g.id DESC LIMIT $3";
@@ -134,13 +139,34 @@ impl Store {
         self.first(GRANT, &[id.as_str().into(), tenant.as_str().into()], |row| grant(row, tenant)).await
     }
 
-    /// Grants of a person, oldest first, living or dead.
-    pub async fn grants_of_user(&self, tenant: &TenantId, user: &UserId, limit: i64) -> Result<Vec<Grant>, StoreError> {
-        let params = [user.as_str().into(), tenant.as_str().into(), limit.into()];
-        self.all(GRANTS_OF_USER, &params, |row| grant(row, tenant)).await
+    /// A grant, living or dead, and the person who gave it where there is one: in one look, for what happens all the time.
+    pub async fn grant_and_person(
+        &self,
+        tenant: &TenantId,
+        id: &GrantId,
+    ) -> Result<Option<(Grant, Option<User>)>, StoreError> {
+        let params = [id.as_str().into(), tenant.as_str().into()];
+        let read = |row: &Row<'_>| {
+            let person = row.opt_text(OF_A_GRANT)?.map(|_| user_at(row, OF_A_GRANT)).transpose()?;
+            Ok((grant(row, tenant)?, person))
+        };
+        self.first(GRANT_AND_PERSON, &params, read).await
     }
 
-    /// The same, newest first.
+    /// Living grants that a person gave a client, those behind the id `after`, in the order of their ids.
+    pub async fn living_grants(
+        &self,
+        tenant: &TenantId,
+        user: &UserId,
+        client: &ClientId,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Grant>, StoreError> {
+        let params = [user.as_str().into(), tenant.as_str().into(), client.as_str().into(), after.into(), limit.into()];
+        self.all(LIVING_GRANTS, &params, |row| grant(row, tenant)).await
+    }
+
+    /// The newest grants of a person, living or dead, newest first.
     pub async fn newest_grants_of_user(
         &self,
         tenant: &TenantId,
@@ -269,18 +295,25 @@ fn grant(row: &Row<'_>, tenant: &TenantId) -> Result<Grant, StoreError> {
     })
 }
 
+/// Columns of a grant: what is joined to it begins behind them.
+const OF_A_GRANT: usize = 13;
+
 pub(crate) fn user(row: &Row<'_>) -> Result<User, StoreError> {
+    user_at(row, 0)
+}
+
+fn user_at(row: &Row<'_>, first: usize) -> Result<User, StoreError> {
     Ok(User {
-        id: UserId(row.text(0)?),
-        source: SourceId(row.text(1)?),
-        username: row.text(2)?,
-        active: row.yes(3)?,
-        password: row.opt_text(4)?,
-        groups: row.json(5)?,
-        attributes: row.json(6)?,
-        not_before: row.int(7)?,
-        created: row.int(8)?,
-        updated: row.int(9)?,
+        id: UserId(row.text(first)?),
+        source: SourceId(row.text(first + 1)?),
+        username: row.text(first + 2)?,
+        active: row.yes(first + 3)?,
+        password: row.opt_text(first + 4)?,
+        groups: row.json(first + 5)?,
+        attributes: row.json(first + 6)?,
+        not_before: row.int(first + 7)?,
+        created: row.int(first + 8)?,
+        updated: row.int(first + 9)?,
     })
 }
 

@@ -99,6 +99,8 @@ const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, version = version + 1 
      WHERE id = $1 AND tenant = $2 AND active = 1";
 const REVOKE_GRANTS_OF: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE subject = $1 AND tenant = $2 AND active = 1";
+const REVOKE_GRANTS_FOR: &str = "UPDATE grants SET active = 0, version = version + 1 \
+     WHERE subject = $1 AND tenant = $2 AND client = $3 AND active = 1";
 const REVOKE_GRANTS_OF_SESSION: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE session = $1 AND tenant = $2 AND active = 1";
 const ADD_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
@@ -258,6 +260,9 @@ fn compile_one(
         Change::RevokeGrant(id) => Op::any(index, REVOKE_GRANT, vec![id.0.into(), t()]),
         Change::RevokeGrantsOfSession(id) => Op::any(index, REVOKE_GRANTS_OF_SESSION, vec![id.into(), t()]),
         Change::RevokeGrantsOf(user) => Op::any(index, REVOKE_GRANTS_OF, vec![user.0.into(), t()]),
+        Change::RevokeGrantsFor { user, client } => {
+            Op::any(index, REVOKE_GRANTS_FOR, vec![user.0.into(), t(), client.0.into()])
+        }
         Change::PutEnrolment(enrolment) => put_enrolment(index, tenant, enrolment)?,
         Change::RemoveEnrolment(id) => Op::must(index, REMOVE_ENROLMENT, vec![id.0.into(), t()]),
         Change::Rehash { user, from, to, at } => {

@@ -17,8 +17,8 @@ const KIND: &str = "consent";
 const FOREVER: Seconds = 315_360_000;
 /// Consents of one person that are listed.
 const MOST: i64 = 500;
-/// Grants ended with a consent that is taken back.
-const MOST_GRANTS: i64 = 1000;
+/// Grants that are looked at where a scope is taken back.
+const GRANTS: i64 = 500;
 
 /// What a person allowed a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,19 +135,22 @@ pub async fn revoke(
         return Ok(None);
     }
     let mut changes = Vec::new();
-    if scope.is_none() || given.scopes.is_empty() {
+    let Some(scope) = scope.filter(|_| !given.scopes.is_empty()) else {
         changes.push(Change::TakeItem { kind: KIND, name: key, version: Some(given.version) });
-    } else {
-        let body = Body { client: client.clone(), scopes: given.scopes };
-        let body = serde_json::to_string(&body).map_err(|error| Fault::internal("a consent", error))?;
-        changes.push(Change::PutItem(Item { body, ..item }));
-    }
-    let grants = app.store.grants_of_user(tenant, person, MOST_GRANTS).await?;
-    let theirs = |grant: &Grant| {
-        let concerned = scope.is_none_or(|scope| grant.detail.scope.iter().any(|one| one == scope));
-        grant.active && grant.client == *client && concerned
+        changes.push(Change::RevokeGrantsFor { user: person.clone(), client: client.clone() });
+        return Ok(Some(changes));
     };
-    changes.extend(grants.into_iter().filter(theirs).map(|grant| Change::RevokeGrant(grant.id)));
+    let body = Body { client: client.clone(), scopes: given.scopes };
+    let body = serde_json::to_string(&body).map_err(|error| Fault::internal("a consent", error))?;
+    changes.push(Change::PutItem(Item { body, ..item }));
+    let mut after = String::new();
+    loop {
+        let grants = app.store.living_grants(tenant, person, client, &after, GRANTS).await?;
+        let Some(last) = grants.last() else { break };
+        after.clone_from(&last.id.0);
+        let concerned = |grant: &Grant| grant.detail.scope.iter().any(|one| one == scope);
+        changes.extend(grants.into_iter().filter(concerned).map(|grant| Change::RevokeGrant(grant.id)));
+    }
     Ok(Some(changes))
 }
 

@@ -1,7 +1,8 @@
 //! Authorization codes: what they are bound to, that they work once, and what a second use ends.
 
-use protocol::records::GrantId;
+use protocol::records::{Grant, GrantId};
 use serde_json::json;
+use store::Change;
 
 use crate::support::hosted::{CALLBACK, code_request, redeem_pkce, setup};
 use crate::support::visitor::{VERIFIER, Visitor, challenge};
@@ -271,4 +272,39 @@ async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
         "consent_required"
     );
     assert!(visitor.silently("asks", &[("scope", "openid")]).await.landed(CALLBACK).contains_key("code"));
+}
+
+/// The ledger found it: of somebody with more than a thousand grants the newest lived on.
+#[tokio::test]
+async fn a_consent_taken_back_ends_every_grant_however_many_there_are() {
+    for what in ["", "/scopes/email"] {
+        let server = setup().start().await;
+        server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
+        let mut visitor = Visitor::new(&server);
+        let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
+        let page = visitor.sign_in(&page, "scott", "hunter22").await;
+        let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
+        let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+        let token = tokens["access_token"].as_str().unwrap();
+        let id = GrantId::from(tokens["grant_id"].as_str().unwrap());
+        let newest = server.store.grant(&server.tenant(), &id).await.unwrap().unwrap();
+        let older = |number: i64| Grant {
+            id: format!("00000000-0000-7000-8000-{number:012}").into(),
+            created: newest.created - number,
+            refresh: None,
+            ..newest.clone()
+        };
+        let many = (1..=1100).map(|number| Change::AddGrant(older(number))).collect();
+        server.store.commit(&server.tenant(), "many", many).await.unwrap();
+
+        let list = server.get("/v1.0/consents", token).await.expect(200);
+        let path = format!("/{}{what}", list["consents"][0]["id"].as_str().unwrap());
+        let gone = server.json("PATCH", "/v1.0/consents", token, &json!([{ "op": "remove", "path": path }])).await;
+        assert_eq!(gone.status, 204, "{}", gone.text());
+        assert_eq!(userinfo(&server, token).await, 401);
+        for number in [1, 500, 501, 1100] {
+            let grant = server.store.grant(&server.tenant(), &older(number).id).await.unwrap().unwrap();
+            assert!(!grant.active, "{what} {number}");
+        }
+    }
 }

@@ -40,6 +40,12 @@ fn a_token_dies_with_its_grant() {
         do_one(&store, Change::RevokeGrant("g".into())).await;
         do_one(&store, Change::RevokeGrant("g".into())).await;
         assert!(!is_alive(&store, 10).await);
+        let (found, person) = store.grant_and_person(&tenant(), &"g".into()).await.unwrap().unwrap();
+        assert_eq!(person, store.user(&tenant(), &"6040003OH8".into()).await.unwrap());
+        assert!(person.is_some() && !found.active);
+        let nobodys = protocol::records::Grant { subject: None, ..grant("n") };
+        do_one(&store, Change::AddGrant(nobodys.clone())).await;
+        assert_eq!(store.grant_and_person(&tenant(), &"n".into()).await.unwrap(), Some((nobodys, None)));
         assert!(store.jwt_revoked(&tenant(), "j", &"g".into(), NOW).await.unwrap());
         let dead = store.grant(&tenant(), &"g".into()).await.unwrap().unwrap();
         assert!(!dead.active && dead.version == 2);
@@ -119,7 +125,12 @@ fn a_grant_rotates_from_its_version_only() {
             current.version += 1;
         }
         assert_eq!(store.grant(&tenant(), &current.id).await.unwrap(), Some(current.clone()));
-        assert_eq!(store.grants_of_user(&tenant(), &"6040003OH8".into(), 10).await.unwrap(), [current.clone()]);
+        let living = async |after, limit| {
+            store.living_grants(&tenant(), &"6040003OH8".into(), &current.client, after, limit).await.unwrap()
+        };
+        assert_eq!(living("", 10).await, [current.clone()]);
+        assert_eq!(living("g", 10).await, []);
+        assert_eq!(living("", 0).await, []);
         let mut later = grant("later");
         later.created = NOW + 9;
         store.commit(&tenant(), "test", vec![Change::AddGrant(later.clone())]).await.unwrap();
@@ -148,6 +159,28 @@ fn the_grants_of_one_person_die_together_and_nobody_elses_do() {
         assert!(store.token(&tenant(), &digest(1)).await.unwrap().is_none());
         assert!(store.token(&tenant(), &digest(2)).await.unwrap().is_some());
         do_one(&store, Change::RevokeGrantsOf("nobody".into())).await;
+    });
+}
+
+#[test]
+fn the_grants_a_person_gave_a_client_die_together_and_no_others_do() {
+    on_both(|store| async move {
+        let other = protocol::records::Grant { subject: Some("other".into()), ..grant("h") };
+        let elsewhere = protocol::records::Grant { client: "elsewhere".into(), ..grant("i") };
+        let changes = vec![
+            Change::AddGrant(grant("g")),
+            Change::AddGrant(other),
+            Change::AddGrant(elsewhere),
+            Change::AddToken(digest(1), token("g", None)),
+        ];
+        store.commit(&tenant(), "test", changes).await.unwrap();
+        let client = grant("g").client;
+        do_one(&store, Change::RevokeGrantsFor { user: "6040003OH8".into(), client: client.clone() }).await;
+        for (id, active) in [("g", false), ("h", true), ("i", true)] {
+            assert_eq!(store.grant(&tenant(), &id.into()).await.unwrap().unwrap().active, active, "{id}");
+        }
+        assert!(store.token(&tenant(), &digest(1)).await.unwrap().is_none());
+        do_one(&store, Change::RevokeGrantsFor { user: "nobody".into(), client }).await;
     });
 }
 
