@@ -26,7 +26,14 @@ pub async fn find(app: &App, call: &Call, id: &str) -> Result<Option<User>, Refu
 /// # Errors
 /// `invalid_grant` when they are gone or switched off; the store failed.
 pub async fn usable(app: &App, call: &Call, client: &Client, id: &UserId) -> Result<User, Refused> {
-    let found = app.store.user(&call.tenant.tenant.id, id).await?;
+    allowed(client, app.store.user(&call.tenant.tenant.id, id).await?)
+}
+
+/// The same of a person who was looked up already.
+///
+/// # Errors
+/// `invalid_grant` when they are gone or switched off.
+pub fn allowed(client: &Client, found: Option<User>) -> Result<User, Refused> {
     let usable = found.filter(|user| user.active && super::grants::entitled(client, user));
     usable.ok_or_else(|| Rejection::invalid_grant("the user may not have tokens").into())
 }

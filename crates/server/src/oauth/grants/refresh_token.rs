@@ -42,7 +42,7 @@ async fn attempt(request: &TokenRequest<'_>, token: &str) -> Result<Option<Answe
     let tenant = &call.tenant.tenant;
     let now = app.world.now();
     let (id, generation) = refresh::read(token).ok_or_else(unusable)?;
-    let grant = app.store.grant(&tenant.id, &id).await?.ok_or_else(unusable)?;
+    let (grant, person) = app.store.grant_and_person(&tenant.id, &id).await?.ok_or_else(unusable)?;
     // Another client's token is refused without a word about it, and without harm to its owner.
     if grant.client != client.id {
         tracing::warn!(grant = %grant.id, client = %client.id, "refresh token presented by another client");
@@ -50,9 +50,9 @@ async fn attempt(request: &TokenRequest<'_>, token: &str) -> Result<Option<Answe
     }
     let presented = tokens::digest(token);
     match rotation::judge(&grant, &presented, now, tenant.settings.refresh_grace) {
-        Turn::Rotate => rotate(request, grant, now).await,
+        Turn::Rotate => rotate(request, grant, person, now).await,
         Turn::AnswerAgain => {
-            let (user, scope) = still_good(request, &grant).await?;
+            let (user, scope) = still_good(request, &grant, person)?;
             let issued = issue::all(request, &grant, &user, &scope, issue::Turn::Again(grant.rotated_at)).await?;
             Ok(Some(Answer::Tokens(issued.tokens)))
         }
@@ -73,10 +73,9 @@ async fn kill(request: &TokenRequest<'_>, grant: &Grant) -> Result<Option<Answer
 }
 
 /// The person may still use the application, and the scope asked for is within the grant's.
-async fn still_good(request: &TokenRequest<'_>, grant: &Grant) -> Result<(User, Vec<String>), Refused> {
-    let TokenRequest { app, call, form, client, .. } = request;
-    let subject = grant.subject.as_ref().ok_or_else(unusable)?;
-    let user = person::usable(app, call, client, subject).await?;
+fn still_good(request: &TokenRequest<'_>, grant: &Grant, person: Option<User>) -> Result<(User, Vec<String>), Refused> {
+    let TokenRequest { call, form, client, .. } = request;
+    let user = person::allowed(client, person)?;
     if user.not_before.max(client.not_before) > grant.created || !resume::entitled(client, &user) {
         return Err(unusable());
     }
@@ -91,9 +90,14 @@ async fn still_good(request: &TokenRequest<'_>, grant: &Grant) -> Result<(User, 
     Ok((user, scope))
 }
 
-async fn rotate(request: &TokenRequest<'_>, grant: Grant, now: Seconds) -> Result<Option<Answer>, Refused> {
+async fn rotate(
+    request: &TokenRequest<'_>,
+    grant: Grant,
+    person: Option<User>,
+    now: Seconds,
+) -> Result<Option<Answer>, Refused> {
     let TokenRequest { app, call, form, client, .. } = request;
-    let (user, scope) = still_good(request, &grant).await?;
+    let (user, scope) = still_good(request, &grant, person)?;
     let mut changes = Vec::with_capacity(3);
     let context = context::read(form)?;
     let applies = client.policy_grants.refresh_token && (context.is_some() || !client.policy_requires_context);
