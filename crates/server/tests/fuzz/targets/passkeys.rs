@@ -17,10 +17,7 @@ use protocol::{b64, json};
 use serde_json::{Value, json};
 use store::Challenge;
 
-// Not everything that one makes is made here.
-#[allow(dead_code)]
-#[path = "../../webauthn/makers.rs"]
-mod makers;
+use crate::support::browser::makers;
 
 const ORIGIN: &str = "https://app.example.test";
 const RP_ID: &str = "example.test";
