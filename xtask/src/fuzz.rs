@@ -55,6 +55,17 @@ pub fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
+/// Whether every target compiles, without anything but the toolchain of the workspace.
+pub fn check() -> Outcome {
+    let mut command = machine::cargo();
+    command.args(["check", "--locked", "--manifest-path"]).arg(directory().join("Cargo.toml"));
+    command.arg("--target-dir").arg(machine::workspace().join("target"));
+    // Nothing is linked: the library of LLVM need not be there.
+    command.env("CUSTOM_LIBFUZZER_PATH", "/nowhere/libFuzzer.a");
+    let status = command.status().map_err(|e| format!("`cargo` cannot be run: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`cargo` ended with {status}")) }
+}
+
 fn directory() -> PathBuf {
     machine::workspace().join("fuzz")
 }
