@@ -58,11 +58,30 @@ pub async fn is_due(
         Consent::AlwaysPrompt => Ok(true),
         // What is said in detail may differ each time.
         Consent::PromptOnceAndRemember if request.authorization_details.is_some() => Ok(true),
-        Consent::PromptOnceAndRemember => {
-            let given = given(app, tenant, person, &client.id).await?;
-            Ok(!given.is_some_and(|given| scopes.iter().all(|scope| given.scopes.contains(scope))))
-        }
+        Consent::PromptOnceAndRemember => Ok(!covers(given(app, tenant, person, &client.id).await?, scopes)),
     }
+}
+
+/// Whether what was allowed when a code was given is allowed still: it may have been taken back since.
+///
+/// # Errors
+/// The store failed.
+pub async fn holds(
+    app: &App,
+    tenant: &TenantId,
+    client: &Client,
+    person: &UserId,
+    scopes: &[String],
+) -> Result<bool, Fault> {
+    match client.consent {
+        // Of these nothing is kept that could be taken back.
+        Consent::NeverPrompt | Consent::AlwaysPrompt => Ok(true),
+        Consent::PromptOnceAndRemember => Ok(covers(given(app, tenant, person, &client.id).await?, scopes)),
+    }
+}
+
+fn covers(given: Option<Given>, scopes: &[String]) -> bool {
+    given.is_some_and(|given| scopes.iter().all(|scope| given.scopes.contains(scope)))
 }
 
 /// What a person allowed a client before.

@@ -308,3 +308,24 @@ async fn a_consent_taken_back_ends_every_grant_however_many_there_are() {
         }
     }
 }
+
+/// A code that was on its way when the consent behind it was taken back was redeemed all the same.
+#[tokio::test]
+async fn a_code_is_worth_nothing_once_its_consent_was_taken_back() {
+    let server = setup().start().await;
+    server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
+    let page = visitor.sign_in(&page, "scott", "hunter22").await;
+    let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
+    let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+    let token = tokens["access_token"].as_str().unwrap();
+    let waiting = visitor.silently("asks", &[("scope", "openid email")]).await.landed(CALLBACK);
+    let smaller = visitor.silently("asks", &[("scope", "openid")]).await.landed(CALLBACK);
+    let list = server.get("/v1.0/consents", token).await.expect(200);
+    let path = format!("/{}/scopes/email", list["consents"][0]["id"].as_str().unwrap());
+    let gone = server.json("PATCH", "/v1.0/consents", token, &json!([{ "op": "remove", "path": path }])).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    is_refused(&server.redeem("asks", &waiting["code"]).await);
+    server.redeem("asks", &smaller["code"]).await.expect(200);
+}

@@ -6,6 +6,7 @@ use protocol::records::{ClientAuthMethod, GrantDetail, GrantId, User};
 use store::{Change, CommitError};
 
 use super::super::codes::{self, Authorized, Found};
+use super::super::consents;
 use super::super::person;
 use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
@@ -41,6 +42,10 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     }
     // Signing out drops the codes there are. Another node may have looked the session up before, and written its code after.
     if !session::is_there(app, &call.tenant.tenant.id, &authorized.session).await? {
+        return Err(unusable());
+    }
+    // What was allowed may have been taken back since.
+    if !consents::holds(app, &call.tenant.tenant.id, client, &user.id, &authorized.detail.scope).await? {
         return Err(unusable());
     }
     match redeem(request, *authorized, &user, *spend).await {
