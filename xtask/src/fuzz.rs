@@ -18,10 +18,16 @@ pub struct Options {
     /// The largest input, bytes
     #[arg(long, value_name = "N", default_value_t = 8192)]
     longest: u32,
+    /// Only see whether every target compiles, with the toolchain of the workspace
+    #[arg(long)]
+    check: bool,
 }
 
 /// Runs libFuzzer. A finding is kept in `fuzz/artifacts`, and ends the command.
 pub fn run(options: &Options) -> Outcome {
+    if options.check {
+        return check();
+    }
     let all = targets()?;
     let chosen: Vec<&String> = match &options.target {
         Some(name) => all.iter().filter(|one| *one == name).collect(),
@@ -56,7 +62,7 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// Whether every target compiles, without anything but the toolchain of the workspace.
-pub fn check() -> Outcome {
+fn check() -> Outcome {
     let mut command = machine::cargo();
     command.args(["check", "--locked", "--manifest-path"]).arg(directory().join("Cargo.toml"));
     command.arg("--target-dir").arg(machine::workspace().join("target"));

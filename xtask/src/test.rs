@@ -5,7 +5,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Outcome;
-use crate::fuzz;
 use crate::judges::Judges;
 use crate::ledger;
 use crate::machine;
@@ -52,7 +51,6 @@ pub fn run() -> Outcome {
             "traces",
         ]))
     });
-    steps.try_out("the fuzzing targets", fuzz::check);
     steps.try_out("the walk of the README", walk::run);
     drop((postgres, sink));
     steps.try_out("the ledger, on both databases", ledger::short);
