@@ -155,7 +155,8 @@ impl Hand {
         let said = match self.guess_once(&username, PASSWORD).await {
             Ok(said) => said,
             Err(Trouble::Lost) => {
-                self.people[at].guesses.0 += 1;
+                // Nobody heard whether the right password was taken, and with it what was charged before was forgotten.
+                self.people[at].guesses = (sent + 1, if heard < LOCK_AFTER { 0 } else { heard });
                 return Ok(());
             }
             Err(broken) => return Err(broken),
