@@ -1,7 +1,7 @@
 //! Authorization codes: what they are bound to, that they work once, and what a second use ends.
 
 use protocol::records::{Grant, GrantId};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::Change;
 
 use crate::support::hosted::{CALLBACK, code_request, redeem_pkce, setup};
@@ -235,8 +235,8 @@ async fn a_code_of_another_tenant_is_unknown() {
     assert!(server.store.grant(&"second".into(), &grant).await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
+/// A person who allowed a client two scopes, and what it has of that.
+async fn allowed() -> (TestServer, Visitor, Value) {
     let server = setup().start().await;
     server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
     let mut visitor = Visitor::new(&server);
@@ -244,6 +244,12 @@ async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
     let page = visitor.sign_in(&page, "scott", "hunter22").await;
     let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
     let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+    (server, visitor, tokens)
+}
+
+#[tokio::test]
+async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
+    let (server, mut visitor, tokens) = allowed().await;
     let token = tokens["access_token"].as_str().unwrap();
     let list = server.get("/v1.0/consents", token).await.expect(200);
     let kept = &list["consents"][0];
@@ -278,13 +284,7 @@ async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
 #[tokio::test]
 async fn a_consent_taken_back_ends_every_grant_however_many_there_are() {
     for what in ["", "/scopes/email"] {
-        let server = setup().start().await;
-        server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
-        let mut visitor = Visitor::new(&server);
-        let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
-        let page = visitor.sign_in(&page, "scott", "hunter22").await;
-        let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
-        let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+        let (server, _, tokens) = allowed().await;
         let token = tokens["access_token"].as_str().unwrap();
         let id = GrantId::from(tokens["grant_id"].as_str().unwrap());
         let newest = server.store.grant(&server.tenant(), &id).await.unwrap().unwrap();
@@ -312,13 +312,7 @@ async fn a_consent_taken_back_ends_every_grant_however_many_there_are() {
 /// A code that was on its way when the consent behind it was taken back was redeemed all the same.
 #[tokio::test]
 async fn a_code_is_worth_nothing_once_its_consent_was_taken_back() {
-    let server = setup().start().await;
-    server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
-    let mut visitor = Visitor::new(&server);
-    let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
-    let page = visitor.sign_in(&page, "scott", "hunter22").await;
-    let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
-    let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
+    let (server, mut visitor, tokens) = allowed().await;
     let token = tokens["access_token"].as_str().unwrap();
     let waiting = visitor.silently("asks", &[("scope", "openid email")]).await.landed(CALLBACK);
     let smaller = visitor.silently("asks", &[("scope", "openid")]).await.landed(CALLBACK);
