@@ -2,16 +2,13 @@
 //! demands.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use countersign::config::Outbound;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::hosted::{CALLBACK, code_request, setup};
+use crate::support::sink::{self, acceptor};
 use crate::support::visitor::{Page, Visitor};
 use crate::support::{Setup, TestKey, TestServer, client, decode, on_both, unsigned, verify};
 
@@ -310,23 +307,9 @@ struct Receiver {
     answer: Arc<Mutex<&'static str>>,
 }
 
-fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
-}
-
 impl Receiver {
     async fn start() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://localhost:{}/out", listener.local_addr().unwrap().port());
         let posted = Arc::new(Mutex::new(Vec::new()));
@@ -387,11 +370,7 @@ async fn told(receiver: &Receiver) -> TestServer {
          consent = \"never_prompt\"\nbackchannel_logout_uri = {:?}\nbackchannel_logout_session_required = true",
         receiver.address
     );
-    with_logout()
-        .add(&client("told", "told-secret", &code))
-        .outbound(Outbound { allow: vec!["localhost".to_owned()], ca: Some(fixture("first.cert.pem")) })
-        .start()
-        .await
+    with_logout().add(&client("told", "told-secret", &code)).outbound(sink::allowed()).start().await
 }
 
 async fn pass(server: &TestServer) -> countersign::jobs::outbox::Pass {

@@ -2,18 +2,15 @@
 //! project's list of conformance demands.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use countersign::config::Outbound;
 use countersign::directory::DirectoryChange;
 use protocol::records::{Client, ClientId};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::support::sink::{self, acceptor};
 use crate::support::{Reply, Setup, TestKey, TestServer, client, on_both};
 
 const CB: &str = "https://rp.example.test/cb";
@@ -368,23 +365,9 @@ struct Publisher {
     fetched: Arc<AtomicUsize>,
 }
 
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
-}
-
 impl Publisher {
     async fn start() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let documents = Arc::new(Mutex::new(BTreeMap::<String, Value>::new()));
@@ -428,7 +411,7 @@ impl Publisher {
 
     /// A server that may fetch from here.
     async fn reader(&self, policy: &str) -> TestServer {
-        let outbound = Outbound { allow: vec!["localhost".to_owned()], ca: Some(fixture("first.cert.pem")) };
+        let outbound = sink::allowed();
         with(policy).outbound(outbound).start().await
     }
 }

@@ -1,16 +1,13 @@
 //! Signing in at another identity provider: a second server of ours is the other one, behind TLS on loopback.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use countersign::config::Outbound;
 use protocol::records::{ClientAuthMethod, ClientKeys, SourceId, UserId};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::hosted::{CALLBACK, code_request, setup};
+use crate::support::sink::{self, acceptor};
 use crate::support::visitor::{Page, Visitor};
 use crate::support::{ACME, Cast, Setup, TestKey, TestServer, client, decode, user};
 
@@ -33,23 +30,9 @@ pub struct Partner {
     twist: Twist,
 }
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
-}
-
 impl Partner {
     pub async fn start() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host: &'static str = Box::leak(format!("localhost:{}", listener.local_addr().unwrap().port()).into());
         let base: &'static str = Box::leak(format!("https://{host}").into());
@@ -109,12 +92,7 @@ impl Partner {
         } else {
             rules
         };
-        let server = setup()
-            .add(&provider)
-            .add(rules)
-            .outbound(Outbound { allow: vec!["localhost".to_owned()], ca: Some(fixture("first.cert.pem")) })
-            .start()
-            .await;
+        let server = setup().add(&provider).add(rules).outbound(sink::allowed()).start().await;
         server.world.advance(self.server.world.now() - server.world.now());
         server
     }

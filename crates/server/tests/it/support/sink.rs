@@ -64,6 +64,21 @@ impl Drop for Sink {
     }
 }
 
+/// What a server of ours is reached by over TLS, with the certificate that [`allowed`] believes.
+pub fn acceptor() -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
@@ -81,17 +96,7 @@ impl Sink {
 
     /// The same at a port.
     pub async fn at(port: u16, answers: &[Answer]) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let certificate = CertificateDer::from_pem_file(fixture("first.cert.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(fixture("first.key.pem")).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor();
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let kept = Arc::new(Kept::default());
