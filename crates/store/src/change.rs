@@ -307,6 +307,13 @@ pub enum Change {
         /// Its version, where it matters.
         version: Option<i64>,
     },
+    /// A document of this kind with this link is there, and nobody takes it before this is committed. Refused where there is none.
+    NeedItemLinked {
+        /// Its kind.
+        kind: &'static str,
+        /// The link.
+        link: String,
+    },
     /// The documents of this kind that a person has are gone. Touches any number.
     DropItemsOf {
         /// Their kind.

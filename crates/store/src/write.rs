@@ -286,6 +286,7 @@ fn compile_one(
         Change::PutItem(item) => item::put(index, tenant, item),
         Change::EditItem { kind, name, body, version } => item::edit(index, tenant, kind, name, body, version),
         Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),
+        Change::NeedItemLinked { kind, link } => item::need_linked(index, tenant, kind, link),
         Change::DropItemsOf { kind, owner } => item::drop_owned(index, tenant, kind, owner),
         Change::DropItemsLinked { kind, link } => item::drop_linked(index, tenant, kind, link),
         Change::Enqueue(mail) => enqueue(index, tenant, mail),

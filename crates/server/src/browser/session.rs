@@ -124,12 +124,10 @@ pub async fn by_id(app: &App, tenant: &TenantId, id: &str) -> Result<Option<Sess
     items.into_iter().find(|item| item.expires > now).map(|item| read(item, String::new())).transpose()
 }
 
-/// Whether the session with this public id has not been ended. One that nobody used for too long has not.
-///
-/// # Errors
-/// The store failed.
-pub async fn is_there(app: &App, tenant: &TenantId, id: &str) -> Result<bool, Fault> {
-    Ok(!app.store.items_linked(tenant, KIND, id, 1).await?.is_empty())
+/// What must be written first with what may not come of a session that was ended: it is refused then. One that nobody used for too
+/// long was not ended.
+pub fn not_ended(id: String) -> Change {
+    Change::NeedItemLinked { kind: KIND, link: id }
 }
 
 /// The sessions of a person that are alive, oldest first.

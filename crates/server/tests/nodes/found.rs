@@ -1,12 +1,14 @@
 //! What long runs of the ledger and many schedules found, each as small as it can be told.
 
+use countersign::browser::session;
 use protocol::records::{Grant, GrantId};
 use serde_json::{Value, json};
 use store::{Change, Item};
 
 use crate::support::hosted::{CALLBACK, code_request, setup};
+use crate::support::oracle::{CLIENT, SECRET};
 use crate::support::visitor::Visitor;
-use crate::support::{ACME, on_both};
+use crate::support::{ACME, Setup, decode, on_both};
 
 /// A browser asks for a code while its person signs out: the node that answers has looked the session up before it ended. What comes
 /// late is put where the race would put it.
@@ -32,6 +34,33 @@ fn a_code_that_is_written_after_its_session_ended_is_worth_nothing() {
         }
         let quiet: Value = visitor.silently("web", &[]).await.landed(CALLBACK)["error"].clone().into();
         assert_eq!(quiet, "login_required");
+    });
+}
+
+/// Whoever asks has looked the session up, and signs while it ends.
+#[test]
+fn an_exchange_that_is_on_its_way_when_its_session_ends_leaves_nothing_alive() {
+    on_both(async |store| {
+        let server = Setup::new().start_on(store).await;
+        let tenant = server.tenant();
+        for turn in 0..6 {
+            let authn = server.page().await.password(None, "admin@oracle.com", "Welc0me@1").await.token().to_owned();
+            let sid = decode(&authn).1["sid"].as_str().unwrap().to_owned();
+            let session = session::by_id(&server.app, &tenant, &sid).await.unwrap().unwrap();
+            let form = [
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("scope", "urn:opc:idm:__myscopes__ openid"),
+                ("assertion", authn.as_str()),
+            ];
+            let exchange = server.ask("POST", "/oauth2/v1/token").basic(CLIENT, SECRET).form(&form).send();
+            let end = server.app.commit(&tenant, "test", session::end(&session).into());
+            let (exchanged, ended) = tokio::join!(exchange, end);
+            ended.unwrap();
+            if exchanged.status == 200 {
+                let token = exchanged.json()["access_token"].as_str().unwrap().to_owned();
+                assert_eq!(server.get("/oauth2/v1/userinfo", &token).await.status, 401, "turn {turn}");
+            }
+        }
     });
 }
 

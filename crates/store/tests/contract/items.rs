@@ -104,6 +104,32 @@ fn the_body_of_an_item_is_replaced_by_its_version_and_nothing_else_of_it() {
 }
 
 #[test]
+fn what_needs_an_item_is_written_only_while_it_is_there() {
+    on_both(|store| async move {
+        do_one(&store, Change::PutItem(item("a"))).await;
+        let needs = |link: &str, name: &str| {
+            let need = Change::NeedItemLinked { kind: "session", link: link.to_owned() };
+            vec![need, Change::PutItem(Item { kind: "consent", ..item(name) })]
+        };
+        store.commit(&tenant(), "test", needs("l", "first")).await.unwrap();
+        assert_eq!(store.item(&tenant(), "session", "a").await.unwrap().unwrap().version, 1, "it changes nothing");
+        assert_eq!(refused(store.commit(&tenant(), "test", needs("nobody", "second")).await), 0);
+        // Taken while somebody needs it: it is there for both or for neither.
+        let here = tenant();
+        let taking = store.commit(&here, "test", vec![take("a", None)]);
+        let writing = store.commit(&here, "test", needs("l", "third"));
+        let (took, wrote) = tokio::join!(taking, writing);
+        took.unwrap();
+        let third = store.item(&tenant(), "consent", "third").await.unwrap();
+        assert_eq!(wrote.is_ok(), third.is_some());
+        assert_eq!(refused(store.commit(&tenant(), "test", needs("l", "fourth")).await), 0);
+        for name in ["second", "fourth"] {
+            assert!(store.item(&tenant(), "consent", name).await.unwrap().is_none(), "{name}");
+        }
+    });
+}
+
+#[test]
 fn items_are_dropped_by_owner_and_by_link_and_nothing_else_is() {
     on_both(|store| async move {
         for name in ["a", "b"] {

@@ -40,19 +40,17 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     if user.not_before > proved || client.not_before > authorized.given {
         return Err(unusable());
     }
-    // Signing out drops the codes there are. Another node may have looked the session up before, and written its code after.
-    if !session::is_there(app, &call.tenant.tenant.id, &authorized.session).await? {
-        return Err(unusable());
-    }
     // What was allowed may have been taken back since.
     if !consents::holds(app, &call.tenant.tenant.id, client, &user.id, &authorized.detail.scope).await? {
         return Err(unusable());
     }
     match redeem(request, *authorized, &user, *spend).await {
-        // Somebody redeemed it at the same moment. Nobody can tell who of the two had it rightly.
         Err(Refused::Rejected(rejection)) => match codes::find(app, call, code).await? {
+            // Somebody redeemed it at the same moment. Nobody can tell who of the two had it rightly.
             Found::Spent(grant) => kill(request, grant).await,
-            Found::Good(..) | Found::Unknown => Err(rejection.into()),
+            // The person signed in anew at the same moment, in the place of the session it came of; or that was ended.
+            Found::Good(authorized, spend) => redeem(request, *authorized, &user, *spend).await,
+            Found::Unknown => Err(rejection.into()),
         },
         done => done,
     }
@@ -93,6 +91,8 @@ async fn redeem(
     };
     let scope = detail.scope.clone();
     let mut grant = resume::next_grant(request, &id, Some(user.id.clone()), detail, earlier)?;
-    grant.session = codes::bound(client, &scope).then_some(session);
-    resume::hand_out(request, grant, user, &scope, None, vec![spend]).await.map(Answer::Tokens)
+    grant.session = codes::bound(client, &scope).then(|| session.clone());
+    // Signing out drops the codes there are. Another node may have looked the session up before, and written its code after.
+    let changes = vec![session::not_ended(session), spend];
+    resume::hand_out(request, grant, user, &scope, None, changes).await.map(Answer::Tokens)
 }

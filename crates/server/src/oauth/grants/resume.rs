@@ -14,6 +14,7 @@ use super::super::person;
 use super::super::refresh;
 use super::super::refused::Refused;
 use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
+use crate::browser::session;
 use crate::fault::Fault;
 use crate::policy_document::allowed_factors;
 use crate::signin::stored::Wanted;
@@ -86,7 +87,9 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
         grant.session = Some(of.id.clone());
     }
     let wanted = resume.exchange.as_ref().map(|exchange| exchange.wanted);
-    let changes = SignIns { app, tenant: &call.tenant }.redeem(flow)?;
+    // Even what outlives its session does not begin after its end.
+    let mut changes: Vec<Change> = resume.session.iter().map(|of| session::not_ended(of.id.clone())).collect();
+    changes.extend(SignIns { app, tenant: &call.tenant }.redeem(flow)?);
     let tokens = hand_out(request, grant, &user, &scope, wanted, changes).await?;
     Ok(match wanted {
         None => Answer::Tokens(tokens),
