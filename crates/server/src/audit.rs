@@ -246,6 +246,7 @@ fn event(name: &str, change: &Change) -> Option<Event> {
         | Change::Rehash { .. }
         | Change::DirectoryAt { .. }
         | Change::EditItem { .. }
+        | Change::NeedUser { .. }
         | Change::NeedItemLinked { .. }
         | Change::DropItemsLinked { .. }
         | Change::Audit(_)

@@ -235,6 +235,14 @@ pub enum Change {
     },
     /// A changed person. Refused if there is no such person, or another has the login name.
     PutUser(User),
+    /// A person is there, active, and was not cut off since they were read; nobody changes them before this is committed. Comes before
+    /// what else is locked, as where a person is changed. Refused otherwise.
+    NeedUser {
+        /// The person.
+        user: UserId,
+        /// [`User::not_before`] as it was read.
+        not_before: Seconds,
+    },
     /// A new person, in no group. Refused if the id or the login name exists.
     AddUser(User),
     /// The next state of a person whose record has this version; the groups stay as they are. Refused if the version

@@ -6,7 +6,7 @@ use protocol::records::{Seconds, TenantId};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::op::Op;
+use crate::op::{Op, look};
 use crate::value::Row;
 use crate::write::name;
 
@@ -45,8 +45,7 @@ const EDIT: &str = "UPDATE items SET body = $1, version = version + 1 \
      WHERE name = $2 AND kind = $3 AND tenant = $4 AND version = $5";
 const TAKE: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3";
 const TAKE_VERSION: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3 AND version = $4";
-// Changes nothing: who deletes the row waits for this transaction, or this one finds it gone.
-const NEED_LINKED: &str = "UPDATE items SET version = version WHERE link = $1 AND kind = $2 AND tenant = $3";
+const NEED_LINKED: (&str, &str) = look!("SELECT 1 FROM items WHERE link = $1 AND kind = $2 AND tenant = $3");
 const DROP_OWNED: &str = "DELETE FROM items WHERE owner = $1 AND kind = $2 AND tenant = $3";
 const DROP_LINKED: &str = "DELETE FROM items WHERE link = $1 AND kind = $2 AND tenant = $3";
 const ONE: &str = "SELECT name, owner, link, created, expires, body, version FROM items \
@@ -105,7 +104,7 @@ pub(crate) fn take(index: usize, tenant: &TenantId, kind: &'static str, key: Str
 
 /// A document with this link must be there.
 pub(crate) fn need_linked(index: usize, tenant: &TenantId, kind: &'static str, link: String) -> Op {
-    Op::must(index, NEED_LINKED, vec![name(link).into(), kind.into(), tenant.as_str().into()])
+    Op::need(index, NEED_LINKED, vec![name(link).into(), kind.into(), tenant.as_str().into()])
 }
 
 /// All documents of a kind that a person has.

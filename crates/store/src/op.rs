@@ -16,17 +16,42 @@ pub(crate) struct Op {
     /// Whether the database can refuse it with an error (a uniqueness it does not name in `ON CONFLICT`).
     /// One that cannot may share a transaction with strangers on PostgreSQL, where an error ends them all.
     pub(crate) may_raise: bool,
+    /// For a look: how PostgreSQL is asked for the same row and to hold it. Where there is one writer nobody else can change it.
+    held: Option<&'static str>,
 }
+
+/// A look, as both databases understand it and as PostgreSQL holds what it finds.
+macro_rules! look {
+    ($sql:literal) => {
+        ($sql, concat!($sql, " FOR SHARE"))
+    };
+}
+pub(crate) use look;
 
 impl Op {
     /// Must touch a row, or the transaction is refused.
     pub(crate) fn must(change: usize, sql: &'static str, values: Vec<Value>) -> Self {
-        Self { sql, values, must: true, change, may_raise: false }
+        Self { sql, values, must: true, change, may_raise: false, held: None }
     }
 
     /// May touch any number of rows.
     pub(crate) fn any(change: usize, sql: &'static str, values: Vec<Value>) -> Self {
-        Self { sql, values, must: false, change, may_raise: false }
+        Self { sql, values, must: false, change, may_raise: false, held: None }
+    }
+
+    /// Must find a row ([`look!`]), which stays as it is until the transaction ends.
+    pub(crate) fn need(change: usize, (sql, held): (&'static str, &'static str), values: Vec<Value>) -> Self {
+        Self { sql, values, must: true, change, may_raise: false, held: Some(held) }
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn is_look(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The SQL for PostgreSQL.
+    pub(crate) fn on_postgres(&self) -> &'static str {
+        self.held.unwrap_or(self.sql)
     }
 
     /// The same, where the database may find a second row under a unique key.

@@ -9,7 +9,7 @@ use protocol::records::{Group, GroupId, Seconds, SourceId, TenantId, User, UserI
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::op::Op;
+use crate::op::{Op, look};
 use crate::read::user;
 use crate::value::{Row, Value};
 use crate::write::{fold, index_attributes, json};
@@ -66,6 +66,8 @@ const ADD_USER: &str = "INSERT INTO users (id, tenant, source, username, folded,
 const EDIT_USER: &str = "UPDATE users SET source = $1, username = $2, folded = $3, active = $4, password = $5, \
      attributes = $6, not_before = $7, updated = $8, version = version + 1 \
      WHERE id = $9 AND tenant = $10 AND version = $11";
+const NEED_USER: (&str, &str) =
+    look!("SELECT 1 FROM users WHERE id = $1 AND tenant = $2 AND active = 1 AND not_before = $3");
 const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1 AND tenant = $2 AND version = $3";
 /// What a person leaves behind, in the order it goes.
 const LEFT_BY_USER: [&str; 6] = [
@@ -247,6 +249,11 @@ pub(crate) fn remove_user(index: usize, tenant: &TenantId, user: &UserId, versio
     ops.push(Op::must(index, REMOVE_USER, vec![user.as_str().into(), tenant.as_str().into(), version.into()]));
     touch_groups(index, tenant, user, ops);
     ops.extend(LEFT_BY_USER.iter().map(|sql| Op::any(index, sql, pair())));
+}
+
+/// A person must be there as they were read.
+pub(crate) fn need_user(index: usize, tenant: &TenantId, user: &UserId, not_before: Seconds) -> Op {
+    Op::need(index, NEED_USER, vec![user.as_str().into(), tenant.as_str().into(), not_before.into()])
 }
 
 /// The groups of a person have a new version: their members are not what they were.

@@ -230,7 +230,7 @@ impl Drop for InTransaction {
 async fn prepare(client: &Object, ops: &[Op]) -> Result<Vec<Statement>, tokio_postgres::Error> {
     let mut statements = Vec::with_capacity(ops.len());
     for op in ops {
-        statements.push(client.prepare_cached(op.sql).await?);
+        statements.push(client.prepare_cached(op.on_postgres()).await?);
     }
     Ok(statements)
 }

@@ -276,6 +276,7 @@ fn compile_one(
             return Ok(());
         }
         Change::DirectoryAt { version } => people::directory_at(index, version),
+        Change::NeedUser { user, not_before } => people::need_user(index, tenant, &user, not_before),
         Change::AddGroup(row) => people::add_group(index, tenant, &row)?,
         Change::EditGroup(row) => people::edit_group(index, tenant, &row)?,
         Change::RemoveGroup { id, version } => return people::remove_group(index, tenant, &id, version, ops),

@@ -8,7 +8,7 @@ use store::{Change, Item};
 use crate::support::hosted::{CALLBACK, code_request, setup};
 use crate::support::oracle::{CLIENT, SECRET};
 use crate::support::visitor::Visitor;
-use crate::support::{ACME, Setup, decode, on_both};
+use crate::support::{ACME, Reply, Setup, TestServer, client, decode, on_both};
 
 /// A browser asks for a code while its person signs out: the node that answers has looked the session up before it ended. What comes
 /// late is put where the race would put it.
@@ -37,6 +37,46 @@ fn a_code_that_is_written_after_its_session_ended_is_worth_nothing() {
     });
 }
 
+/// An authnToken for an access token.
+async fn exchange(server: &TestServer, authn: &str) -> Reply {
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ("scope", "urn:opc:idm:__myscopes__ openid"),
+        ("assertion", authn),
+    ];
+    server.ask("POST", "/oauth2/v1/token").basic(CLIENT, SECRET).form(&form).send().await
+}
+
+/// Whoever asks has looked the person up, and signs while they are switched off.
+#[test]
+fn what_is_on_its_way_when_somebody_is_switched_off_is_not_alive_when_they_are_back() {
+    on_both(async |store| {
+        let entitled = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\"]";
+        let setup = Setup::new().add(&client("provisioning", "provisioning-secret", entitled));
+        let server = setup.start_on(store).await;
+        let other = ACME.other;
+        let path = format!("/scim/v2/Users/{}", other.id);
+        let token = server.token_of("provisioning", "provisioning-secret").await;
+        let switch = async |active: bool| {
+            let body = json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+                "Operations": [{ "op": "replace", "path": "active", "value": active }],
+            });
+            server.json("PATCH", &path, &token, &body).await.expect(200);
+        };
+        for turn in 0..6 {
+            let page = server.page().await;
+            let authn = page.password(None, other.username, other.password).await.token().to_owned();
+            let (exchanged, ()) = tokio::join!(exchange(&server, &authn), switch(false));
+            switch(true).await;
+            if exchanged.status == 200 {
+                let token = exchanged.json()["access_token"].as_str().unwrap().to_owned();
+                assert_eq!(server.get("/oauth2/v1/userinfo", &token).await.status, 401, "turn {turn}");
+            }
+        }
+    });
+}
+
 /// Whoever asks has looked the session up, and signs while it ends.
 #[test]
 fn an_exchange_that_is_on_its_way_when_its_session_ends_leaves_nothing_alive() {
@@ -47,12 +87,7 @@ fn an_exchange_that_is_on_its_way_when_its_session_ends_leaves_nothing_alive() {
             let authn = server.page().await.password(None, "admin@oracle.com", "Welc0me@1").await.token().to_owned();
             let sid = decode(&authn).1["sid"].as_str().unwrap().to_owned();
             let session = session::by_id(&server.app, &tenant, &sid).await.unwrap().unwrap();
-            let form = [
-                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                ("scope", "urn:opc:idm:__myscopes__ openid"),
-                ("assertion", authn.as_str()),
-            ];
-            let exchange = server.ask("POST", "/oauth2/v1/token").basic(CLIENT, SECRET).form(&form).send();
+            let exchange = exchange(&server, &authn);
             let end = server.app.commit(&tenant, "test", session::end(&session).into());
             let (exchanged, ended) = tokio::join!(exchange, end);
             ended.unwrap();
@@ -114,9 +149,8 @@ fn a_factor_removed_by_several_at_once_is_gone_for_all_of_them() {
             let id = if made.status == 201 { made.json() } else { break };
             let path = format!("/v2.0/factors/totp/{}", id["id"].as_str().unwrap());
             let another = server.another().await;
-            let remove = async |node: &crate::support::TestServer| {
-                node.json("DELETE", &path, &token, &Value::Null).await.status.as_u16()
-            };
+            let remove =
+                async |node: &TestServer| node.json("DELETE", &path, &token, &Value::Null).await.status.as_u16();
             let all = tokio::join!(remove(&server), remove(&another), remove(&server), remove(&another));
             let mut all = [all.0, all.1, all.2, all.3];
             all.sort_unstable();

@@ -225,6 +225,9 @@ fn run(connection: &Connection, op: &Op) -> Result<u64, CommitError> {
 fn execute_op(connection: &Connection, op: &Op) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached(op.sql)?;
     bind(&mut statement, op.values.iter().map(Value::param))?;
+    if op.is_look() {
+        return statement.raw_query().next().map(|row| u64::from(row.is_some()));
+    }
     statement.raw_execute().map(|rows| rows as u64)
 }
 

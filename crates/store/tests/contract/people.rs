@@ -248,3 +248,36 @@ fn people_are_listed_by_pages() {
         assert_eq!(ids(store.people_after(&t, "", 2).await.unwrap()), ["U00", "U01"]);
     });
 }
+
+#[test]
+fn what_needs_a_person_is_written_only_while_they_are_as_they_were_read() {
+    on_both(|store| async move {
+        do_one(&store, Change::AddUser(alone("u", "ursula"))).await;
+        let needs = |not_before: i64, key: &str| {
+            let need = Change::NeedUser { user: "u".into(), not_before };
+            vec![need, Change::Spend { key: key.to_owned(), expires: NOW + 60 }]
+        };
+        let spent = async |key: &str| {
+            let again = Change::Spend { key: key.to_owned(), expires: NOW + 60 };
+            store.commit(&tenant(), "test", vec![again]).await.is_err()
+        };
+        store.commit(&tenant(), "test", needs(0, "as read")).await.unwrap();
+        assert_eq!(refused(store.commit(&tenant(), "test", needs(5, "other")).await), 0);
+        assert_eq!(version(&store, "u").await, 1, "it changes nothing");
+
+        // Switched off while somebody needs them: the one comes before the other, and both know it.
+        let here = tenant();
+        let off = User { active: false, ..alone("u", "ursula") };
+        let switching = store.commit(&here, "test", vec![Change::EditUser { user: off, version: 1 }]);
+        let writing = store.commit(&here, "test", needs(0, "at once"));
+        let (switched, written) = tokio::join!(switching, writing);
+        switched.unwrap();
+        assert_eq!(spent("at once").await, written.is_ok());
+        assert_eq!(refused(store.commit(&here, "test", needs(0, "off")).await), 0);
+        do_one(&store, Change::RemoveUser { user: "u".into(), version: 2 }).await;
+        assert_eq!(refused(store.commit(&here, "test", needs(0, "gone")).await), 0);
+        for key in ["other", "off", "gone"] {
+            assert!(!spent(key).await, "{key}");
+        }
+    });
+}

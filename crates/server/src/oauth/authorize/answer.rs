@@ -150,6 +150,8 @@ impl Visit<'_> {
         }
         if kind.token {
             let lifetime = client.grant_lifetime.unwrap_or(call.tenant.tenant.settings.grant_lifetime);
+            // Somebody may cut them off while this is signed.
+            changes.insert(0, Change::NeedUser { user: user.id.clone(), not_before: user.not_before });
             changes.push(Change::AddGrant(Grant {
                 id: outcome.grant.clone(),
                 tenant: call.tenant.tenant.id.clone(),
