@@ -28,6 +28,8 @@ use crate::support::{ACME, Cast, Database, Person, START, Setup, TestKey, TestSe
 const SCHEDULES: u64 = 200;
 /// And on PostgreSQL.
 const SCHEDULES_ON_POSTGRES: u64 = 30;
+/// More than have something to do at once.
+const CONNECTIONS: usize = 40;
 /// People with a password alone, and as many who need a code as well.
 const PEOPLE: usize = 24;
 /// How far the clocks of the nodes differ at most, and how far a schedule moves them, seconds.
@@ -398,7 +400,8 @@ fn nothing_acknowledged_is_lost_on_a_database_with_a_pace_of_its_own() {
         let (watch, connection) =
             runtime.block_on(tokio_postgres::connect(&database.url().unwrap(), tokio_postgres::NoTls)).unwrap();
         runtime.spawn(connection);
-        let store = runtime.block_on(database.open());
+        // One for each who waits in the middle of a transaction: the pool's own patience is not the schedule's.
+        let store = runtime.block_on(database.open_with(CONNECTIONS));
         let stage = runtime.block_on(Stage::build(seed, store.clone(), Some(watch)));
         for _ in 0..ON_A_STAGE.min(schedules - round * ON_A_STAGE) {
             play(&stage, &runtime);

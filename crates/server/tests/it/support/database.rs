@@ -48,9 +48,14 @@ impl Database {
     }
 
     pub async fn open(&self) -> Store {
+        self.open_with(6).await
+    }
+
+    /// With so many connections to a server.
+    pub async fn open_with(&self, pool: usize) -> Store {
         let config = match self {
             Self::Sqlite(directory) => StoreConfig::Sqlite { path: directory.path().join("store.db") },
-            Self::Postgres { base, name } => StoreConfig::Postgres { url: of(base, name), pool: 6, tls_ca: None },
+            Self::Postgres { base, name } => StoreConfig::Postgres { url: of(base, name), pool, tls_ca: None },
         };
         Store::open(&config).await.unwrap()
     }
