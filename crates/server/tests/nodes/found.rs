@@ -1,5 +1,8 @@
 //! What long runs of the ledger and many schedules found, each as small as it can be told.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
 use countersign::browser::session;
 use protocol::records::{Grant, GrantId};
 use serde_json::{Value, json};
@@ -64,14 +67,27 @@ fn what_is_on_its_way_when_somebody_is_switched_off_is_not_alive_when_they_are_b
             });
             server.json("PATCH", &path, &token, &body).await.expect(200);
         };
-        for turn in 0..6 {
-            let page = server.page().await;
-            let authn = page.password(None, other.username, other.password).await.token().to_owned();
-            let (exchanged, ()) = tokio::join!(exchange(&server, &authn), switch(false));
+        for turn in 0..30 {
+            let first = server.begin_inside().await;
+            let proved = server.password(&first.token, other.username, other.password).await.expect(200);
+            let assertion = proved["assertion"].as_str().unwrap().to_owned();
+            // Until it has waited so often.
+            let (mut asking, mut waits) = (Box::pin(server.present(&assertion)), 0);
+            let early = poll_fn(|context| match asking.as_mut().poll(context) {
+                Poll::Ready(reply) => Poll::Ready(Some(reply)),
+                Poll::Pending if waits == turn => Poll::Ready(None),
+                Poll::Pending => {
+                    waits += 1;
+                    Poll::Pending
+                }
+            });
+            let early = early.await;
+            let rest = async { if let Some(reply) = early { reply } else { asking.await } };
+            let ((), reply) = tokio::join!(switch(false), rest);
             switch(true).await;
-            if exchanged.status == 200 {
-                let token = exchanged.json()["access_token"].as_str().unwrap().to_owned();
-                assert_eq!(server.get("/oauth2/v1/userinfo", &token).await.status, 401, "turn {turn}");
+            if reply.status == 200 {
+                let refresh = reply.json()["refresh_token"].as_str().unwrap().to_owned();
+                assert_eq!(server.refresh(&refresh).await.status, 400, "turn {turn}");
             }
         }
     });
@@ -91,6 +107,7 @@ fn an_exchange_that_is_on_its_way_when_its_session_ends_leaves_nothing_alive() {
             let end = server.app.commit(&tenant, "test", session::end(&session).into());
             let (exchanged, ended) = tokio::join!(exchange, end);
             ended.unwrap();
+            eprintln!("turn {turn} {} early", exchanged.status);
             if exchanged.status == 200 {
                 let token = exchanged.json()["access_token"].as_str().unwrap().to_owned();
                 assert_eq!(server.get("/oauth2/v1/userinfo", &token).await.status, 401, "turn {turn}");
