@@ -52,7 +52,7 @@ async fn exchange(server: &TestServer, authn: &str) -> Reply {
 
 /// Whoever asks has looked the person up, and signs while they are switched off.
 #[test]
-fn what_is_on_its_way_when_somebody_is_switched_off_is_not_alive_when_they_are_back() {
+fn attack_23_what_is_on_its_way_when_somebody_is_switched_off_is_dead_when_they_are_back() {
     on_both(async |store| {
         let entitled = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\"]";
         let setup = Setup::new().add(&client("provisioning", "provisioning-secret", entitled));
