@@ -16,7 +16,7 @@ use crate::support::{Cast, Reply, TestServer, totp};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// More than any client polls too early by.
-const UNHURRIED: i64 = 100;
+const UNHURRIED: i64 = 60;
 
 async fn poll(node: TestServer, code: String) -> Reply {
     let form = [("grant_type", DEVICE_CODE), ("device_code", code.as_str())];
