@@ -150,8 +150,7 @@ impl Visit<'_> {
         }
         if kind.token {
             let lifetime = client.grant_lifetime.unwrap_or(call.tenant.tenant.settings.grant_lifetime);
-            // Somebody may cut them off while this is signed.
-            changes.insert(0, Change::NeedUser { user: user.id.clone(), not_before: user.not_before });
+            changes.insert(0, person::not_cut_off(user));
             changes.push(Change::AddGrant(Grant {
                 id: outcome.grant.clone(),
                 tenant: call.tenant.tenant.id.clone(),

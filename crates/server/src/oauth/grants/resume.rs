@@ -120,8 +120,7 @@ pub async fn hand_out(
         Some(Wanted::AccessToken) | None => issue::all(request, &grant, user, scope, issue::Turn::First).await?,
     };
     changes.extend(issued.changes);
-    // Somebody may cut them off while this is signed.
-    changes.insert(0, Change::NeedUser { user: user.id.clone(), not_before: user.not_before });
+    changes.insert(0, person::not_cut_off(user));
     changes.push(match grant.version {
         // Stored as the first version: what comes back with it is no new grant.
         0 => Change::AddGrant(Grant { version: 1, ..grant }),
