@@ -2,7 +2,8 @@
 //! die with their node; afterwards what was acknowledged is asked after at both.
 //!
 //! The real router, driver and store; only the order, the clocks and the losses are the seed's. A schedule that fails names its
-//! seed: `COUNTERSIGN_SIMULATE=SEED` runs that one alone, `COUNTERSIGN_SCHEDULES=N` runs that many.
+//! seed: `COUNTERSIGN_SIMULATE=SEED` runs that one alone, `COUNTERSIGN_SCHEDULES=N` runs that many, `COUNTERSIGN_MINUTES=N` that
+//! long.
 //!
 //! On PostgreSQL what was cut off goes on at a pace of its own, so there a seed is only nearly the same schedule again. What must
 //! hold is the same.
@@ -12,8 +13,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use countersign::world::World;
+use countersign::world::{Stopwatch, World};
 use protocol::records::{Digest, Seconds};
 use serde_json::Value;
 use store::{Change, Store};
@@ -324,6 +326,31 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("`{name}` must be a number")))
 }
 
+/// How much is played.
+enum Measure {
+    Schedules(u64),
+    For(Duration, Stopwatch),
+}
+
+impl Measure {
+    /// As the environment asks, else so many schedules.
+    fn asked_or(schedules: u64) -> Self {
+        match number("COUNTERSIGN_MINUTES") {
+            Some(minutes) => Self::For(Duration::from_secs(minutes * 60), Stopwatch::start()),
+            None => Self::Schedules(number("COUNTERSIGN_SCHEDULES").unwrap_or(schedules)),
+        }
+    }
+
+    /// How many are to be played on stage number `round`; none where it is enough.
+    fn of(&self, round: u64) -> u64 {
+        match self {
+            Self::Schedules(all) => all.saturating_sub(round * ON_A_STAGE).min(ON_A_STAGE),
+            Self::For(time, watch) if watch.elapsed() < *time => ON_A_STAGE,
+            Self::For(..) => 0,
+        }
+    }
+}
+
 /// Says which seed it was when a schedule fails.
 struct Told(u64);
 
@@ -352,17 +379,18 @@ fn nothing_acknowledged_is_lost_in_any_order_of_events() {
         play_from(seed, ON_A_STAGE, &runtime());
         return;
     }
-    let rounds = number("COUNTERSIGN_SCHEDULES").unwrap_or(SCHEDULES).div_ceil(ON_A_STAGE);
+    let measure = Measure::asked_or(SCHEDULES);
     let next = AtomicU64::new(0);
     // Nothing that one stage does is seen from another: what a seed does does not depend on how many there are.
     let play_some = || {
         let (runtime, mut orders, mut played) = (runtime(), BTreeSet::new(), 0);
         loop {
             let round = next.fetch_add(1, Ordering::Relaxed);
-            if round >= rounds {
+            let schedules = measure.of(round);
+            if schedules == 0 {
                 return (orders, played);
             }
-            for trace in play_from(0x5eed_0000 + round, ON_A_STAGE, &runtime) {
+            for trace in play_from(0x5eed_0000 + round, schedules, &runtime) {
                 played += 1;
                 orders.insert(trace);
             }
@@ -390,10 +418,14 @@ fn a_seed_plays_the_same_schedule_again() {
 
 #[test]
 fn nothing_acknowledged_is_lost_on_a_database_with_a_pace_of_its_own() {
-    let schedules = number("COUNTERSIGN_SCHEDULES").unwrap_or(SCHEDULES_ON_POSTGRES);
+    let measure = Measure::asked_or(SCHEDULES_ON_POSTGRES);
     let first = number("COUNTERSIGN_SIMULATE").unwrap_or(0x90_0000);
-    let runtime = runtime();
-    for round in 0..schedules.div_ceil(ON_A_STAGE) {
+    let (runtime, mut played) = (runtime(), 0);
+    for round in 0.. {
+        let schedules = measure.of(round);
+        if schedules == 0 {
+            break;
+        }
         let Some(database) = runtime.block_on(Database::postgres()) else { return };
         let seed = first + round;
         let _told = Told(seed);
@@ -403,12 +435,13 @@ fn nothing_acknowledged_is_lost_on_a_database_with_a_pace_of_its_own() {
         // One for each who waits in the middle of a transaction: the pool's own patience is not the schedule's.
         let store = runtime.block_on(database.open_with(CONNECTIONS));
         let stage = runtime.block_on(Stage::build(seed, store.clone(), Some(watch)));
-        for _ in 0..ON_A_STAGE.min(schedules - round * ON_A_STAGE) {
+        for _ in 0..schedules {
             play(&stage, &runtime);
         }
+        played += schedules;
         drop(stage);
         runtime.block_on(store.close());
         runtime.block_on(database.remove());
     }
-    println!("{schedules} schedules");
+    println!("{played} schedules");
 }
