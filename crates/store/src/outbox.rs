@@ -10,24 +10,25 @@ use crate::value::Row;
 
 // The condition stands twice: the inner one finds, the outer one is what the second of two nodes loses by.
 const CLAIM: &str = "UPDATE outbox SET due = CAST($1 AS BIGINT), tries = tries + 1 \
-     WHERE id IN (SELECT id FROM outbox WHERE due <= CAST($2 AS BIGINT) AND expires > CAST($2 AS BIGINT) \
-       ORDER BY due LIMIT CAST($3 AS BIGINT)) \
-     AND due <= CAST($2 AS BIGINT) \
+     WHERE id IN (SELECT id FROM outbox WHERE channel = $2 AND due <= CAST($3 AS BIGINT) \
+       AND expires > CAST($3 AS BIGINT) ORDER BY due LIMIT CAST($4 AS BIGINT)) \
+     AND due <= CAST($3 AS BIGINT) \
      RETURNING tenant, id, channel, sealed, created, expires, tries";
 const WAITING: &str = "SELECT COUNT(*) FROM outbox WHERE expires > $1";
 const DONE: &str = "DELETE FROM outbox WHERE id = $1";
 const RETRY: &str = "UPDATE outbox SET due = $1 WHERE id = $2";
 
 impl Store {
-    /// Takes at most `limit` messages that are due; nobody else is given them before `lease_seconds` have passed.
+    /// Takes at most `limit` messages of this channel that are due; nobody else is given them before `lease_seconds` have passed.
     pub async fn claim_outbox(
         &self,
+        channel: &str,
         now: Seconds,
         lease_seconds: Seconds,
         limit: i64,
     ) -> Result<Vec<OutboxItem>, StoreError> {
         let until = now.saturating_add(lease_seconds.max(1));
-        self.write_returning(CLAIM, vec![until.into(), now.into(), limit.into()], item).await
+        self.write_returning(CLAIM, vec![until.into(), channel.into(), now.into(), limit.into()], item).await
     }
 
     /// Messages not delivered yet and still worth it, of every tenant.

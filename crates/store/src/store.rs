@@ -205,7 +205,7 @@ mod tests {
         is_send(store.commit(&tenant, "test", Vec::new()));
         is_send(store.token(&tenant, &protocol::records::Digest([0; 32])));
         is_send(store.load_directory());
-        is_send(store.claim_outbox(0, 1, 1));
+        is_send(store.claim_outbox("email", 0, 1, 1));
         is_send(store.sweep(0, 1));
         is_send(store.change_directory(&tenant, Vec::new()));
     }

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use protocol::records::Seconds;
 use serde::{Deserialize, Serialize};
 use store::Mail;
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use zeroize::Zeroizing;
 
 use crate::keys::MasterKey;
@@ -41,9 +41,14 @@ pub enum Channel {
     Voice,
 }
 
+/// What the outbox holds, by the names messages are stored under: each kind is worked off by itself, so that one whose receiver does
+/// not answer keeps none of another waiting.
+pub const LANES: [&str; 4] =
+    [Channel::Email.as_str(), Channel::Sms.as_str(), Channel::Voice.as_str(), crate::oauth::logout::notices::CHANNEL];
+
 impl Channel {
     /// The stored name.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::Sms => "sms",
@@ -104,8 +109,8 @@ pub enum Outcome {
 pub struct Delivery {
     master: Arc<MasterKey>,
     route: Route,
-    bell: Notify,
-    pass: Mutex<()>,
+    bell: watch::Sender<()>,
+    lanes: [Mutex<()>; LANES.len()],
     metrics: OnceLock<Arc<Metrics>>,
 }
 
@@ -186,7 +191,7 @@ impl Delivery {
     }
 
     fn by(master: Arc<MasterKey>, route: Route) -> Self {
-        Self { master, route, bell: Notify::new(), pass: Mutex::new(()), metrics: OnceLock::new() }
+        Self { master, route, bell: watch::Sender::new(()), lanes: Default::default(), metrics: OnceLock::new() }
     }
 
     /// Counts every attempt from now on.
@@ -245,17 +250,17 @@ impl Delivery {
 
     /// Says that the outbox has something new.
     pub fn wake(&self) {
-        self.bell.notify_one();
+        self.bell.send_replace(());
     }
 
-    /// Ends at the next [`wake`](Self::wake), or at once if one was missed.
-    pub async fn woken(&self) {
-        self.bell.notified().await;
+    /// Tells of every [`wake`](Self::wake) from now on.
+    pub fn bell(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
     }
 
-    /// Held by who works off the outbox, so that whoever gets it next finds nothing half done in this process.
-    pub async fn pass(&self) -> MutexGuard<'_, ()> {
-        self.pass.lock().await
+    /// Held by who works off this lane of the outbox, so that whoever gets it next finds nothing half done in this process.
+    pub async fn alone(&self, lane: usize) -> MutexGuard<'_, ()> {
+        self.lanes[lane].lock().await
     }
 
     /// Tries to deliver a message once.

@@ -1,5 +1,5 @@
 //! Works off the outbox: takes messages under a lease, tries to deliver them, forgets or postpones them. Owns when the
-//! next attempt is; does not know how a message leaves.
+//! next attempt is, and that nobody waits for a receiver who does not answer; does not know how a message leaves.
 //!
 //! A message is delivered at least once: whoever dies between delivery and forgetting leaves it to the next holder of
 //! the lease, and its Message-ID tells the copy.
@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use protocol::records::Seconds;
 use store::{OutboxItem, Store, StoreError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::delivery::{Delivery, Outcome};
+use crate::delivery::{Delivery, LANES, Outcome};
 use crate::oauth::logout::notices::{self, Notices};
 use crate::world::World;
 
-/// Messages taken at once.
-const BATCH: i64 = 16;
+/// Messages of a kind that are on their way at once.
+const AT_ONCE: usize = 16;
 /// How long a message is ours; longer than any attempt to deliver it.
 const LEASE: Seconds = 90;
 /// The first pause after a failure, seconds; it doubles with every further one.
@@ -54,11 +55,22 @@ pub struct Pass {
 
 impl Worker {
     /// Works until `stop` is ready: at once after a [`wake`](Delivery::wake), when something postponed is due, and now
-    /// and then for what other nodes left behind. The pass under way is finished first.
+    /// and then for what other nodes left behind. What is under way is finished first.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+        let (end, ended) = watch::channel(());
+        let mut lanes = JoinSet::new();
+        for lane in 0..LANES.len() {
+            lanes.spawn(self.clone().keep_at(lane, ended.clone()));
+        }
+        stop.await;
+        end.send_replace(());
+        while lanes.join_next().await.is_some() {}
+    }
+
+    async fn keep_at(self, lane: usize, mut ended: watch::Receiver<()>) {
+        let mut bell = self.delivery.bell();
         loop {
-            let next = match self.pass().await {
+            let next = match self.work(lane, &mut bell).await {
                 Ok(pass) => pass.next,
                 Err(error) => {
                     tracing::error!(cause = %chain(&error), "the outbox cannot be read");
@@ -71,8 +83,8 @@ impl Worker {
             });
             tokio::select! {
                 biased;
-                () = &mut stop => return,
-                () = self.delivery.woken() => {}
+                _ = ended.changed() => return,
+                _ = bell.changed() => {}
                 () = pause_for(pause) => {}
             }
         }
@@ -83,22 +95,42 @@ impl Worker {
     /// # Errors
     /// The store failed; what was taken comes back when its lease ends.
     pub async fn pass(&self) -> Result<Pass, StoreError> {
-        let _alone = self.delivery.pass().await;
         let mut sum = Pass::default();
+        for lane in 0..LANES.len() {
+            sum.add(self.work(lane, &mut self.delivery.bell()).await?);
+        }
+        Ok(sum)
+    }
+
+    /// Works off one lane until nothing of it is due or under way. A slow receiver holds one place of many.
+    async fn work(&self, lane: usize, bell: &mut watch::Receiver<()>) -> Result<Pass, StoreError> {
+        let _alone = self.delivery.alone(lane).await;
+        let (mut sum, mut tasks) = (Pass::default(), JoinSet::new());
+        // Whether there may be more than was seen.
+        let mut more = true;
         loop {
-            let items = self.store.claim_outbox(self.world.now(), LEASE, BATCH).await?;
-            if items.is_empty() {
-                return Ok(sum);
+            let room = AT_ONCE - tasks.len();
+            if room > 0 && (more || tasks.is_empty()) {
+                let limit = i64::try_from(room).unwrap_or(1);
+                let items = self.store.claim_outbox(LANES[lane], self.world.now(), LEASE, limit).await?;
+                more = items.len() == room;
+                for item in items {
+                    let worker = self.clone();
+                    tasks.spawn(async move { worker.handle(item).await });
+                }
             }
-            let mut tasks = JoinSet::new();
-            for item in items {
-                let worker = self.clone();
-                tasks.spawn(async move { worker.handle(item).await });
-            }
-            while let Some(done) = tasks.join_next().await {
+            let done = tokio::select! {
+                done = tasks.join_next() => done,
+                _ = bell.changed(), if !more && !tasks.is_empty() => {
+                    more = true;
+                    continue;
+                }
+            };
+            match done {
+                None => return Ok(sum),
+                Some(Ok(done)) => sum.add(done?),
                 // A delivery that panicked is not told here: its lease ends and it is tried again.
-                let Ok(done) = done else { continue };
-                sum.add(done?);
+                Some(Err(_)) => {}
             }
         }
     }

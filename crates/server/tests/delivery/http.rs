@@ -2,16 +2,17 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use countersign::config::{Messages, Provider};
-use countersign::delivery::{Channel, Delivery, Http, HttpError, Ways};
+use countersign::delivery::{Channel, Delivery, Http, HttpError, Smtp, SmtpConfig, Ways};
 use countersign::jobs::outbox::Pass;
 use countersign::keys::MasterKey;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{NOW, enqueue, tenant, worker, written};
+use super::{NOW, config, enqueue, tenant, worker, written};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -33,6 +34,9 @@ impl Arrived {
     }
 }
 
+/// In the place of a status: no answer ever comes.
+const HELD: u16 = 0;
+
 /// Answers each request with the next of these statuses; the last one stays.
 struct Receiver {
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -46,10 +50,14 @@ impl Receiver {
         let arrived = Arc::new(Mutex::new(Vec::new()));
         let (kept, answers) = (Arc::clone(&arrived), answers.to_vec());
         tokio::spawn(async move {
-            let mut nth = 0;
+            let (mut nth, mut held) = (0, Vec::new());
             while let Ok((socket, _)) = listener.accept().await {
                 let status = answers[nth.min(answers.len() - 1)];
                 nth += 1;
+                if status == HELD {
+                    held.push(socket);
+                    continue;
+                }
                 if let Some(one) = talk(socket, status).await {
                     kept.lock().unwrap().push(one);
                 }
@@ -203,4 +211,45 @@ fn a_short_or_unmarked_secret_is_refused() {
         let messages = Messages { provider: Provider::Webhook { url: "https://x.test".to_owned(), secret_file } };
         assert!(matches!(Http::open(&messages, None), Err(HttpError::Secret(_))), "{text}");
     }
+}
+
+/// A mail server that takes connections and says nothing must not keep a code by text message from leaving.
+#[tokio::test]
+async fn a_mail_server_that_does_not_answer_keeps_no_text_message_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let receiver = Receiver::start(&[200]).await;
+    let mail = Smtp::open(&SmtpConfig { timeout: Duration::from_secs(3600), ..config(port) }).unwrap();
+    let ways = Ways { mail: Some(mail), sms: Some(webhook(directory.path(), &receiver.url)), ..Ways::default() };
+    let worker = worker(by(ways));
+    // More than are on their way at once.
+    for _ in 0..40 {
+        enqueue(&worker, &written(&tenant(), Channel::Email)).await;
+    }
+    let running = tokio::spawn(worker.clone().run(std::future::pending()));
+    let (_held, _) = silent.accept().await.unwrap();
+    enqueue(&worker, &written(&tenant(), Channel::Sms)).await;
+    worker.delivery.wake();
+    while receiver.arrived().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(worker.store.outbox_waiting(NOW).await.unwrap() >= 40, "no mail has left");
+    running.abort();
+}
+
+/// One message of sixteen that takes long holds one place.
+#[tokio::test]
+async fn a_slow_receiver_holds_one_place_and_the_rest_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(&[HELD, 200]).await;
+    let worker = worker(by(Ways { sms: Some(webhook(directory.path(), &receiver.url)), ..Ways::default() }));
+    for _ in 0..40 {
+        enqueue(&worker, &written(&tenant(), Channel::Sms)).await;
+    }
+    let running = tokio::spawn(worker.clone().run(std::future::pending()));
+    while receiver.arrived().len() < 39 {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
 }

@@ -174,7 +174,7 @@ async fn what_a_dead_worker_had_taken_comes_back_after_its_lease() {
     let worker = worker(by_smtp(&config(sink.port)));
     enqueue(&worker, &written(&tenant(), Channel::Email)).await;
     // One that takes the mail and is never heard of again.
-    assert_eq!(worker.store.claim_outbox(NOW, 90, 16).await.unwrap().len(), 1);
+    assert_eq!(worker.store.claim_outbox("email", NOW, 90, 16).await.unwrap().len(), 1);
     worker.world.advance(89);
     assert_eq!(worker.pass().await.unwrap(), Pass::default());
     worker.world.advance(1);

@@ -606,7 +606,7 @@ async fn the_clients_of_whoever_is_switched_off_or_removed_are_told() {
         let page = visitor.sign_in(&page, ACME.admin.username, ACME.admin.password).await;
         assert!(page.landed(CALLBACK).contains_key("code"));
         assert!(send(&server, method, &path, &token, &body).await.status.is_success());
-        let due = server.store.claim_outbox(server.world.now(), 600, 10).await.unwrap();
+        let due = server.store.claim_outbox("logout", server.world.now(), 600, 10).await.unwrap();
         let channels: Vec<&str> = due.iter().map(|item| item.mail.channel.as_str()).collect();
         assert_eq!(channels, ["logout"], "{method}");
         let silently = visitor.silently("watching", &[]).await.landed(CALLBACK);

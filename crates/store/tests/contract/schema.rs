@@ -177,11 +177,13 @@ fn who_was_in_a_group_before_groups_were_asked_is_found_when_they_are() {
          created, updated, managed) VALUES ('U3', 'two', 's', 'c', 'c', 1, NULL, '[\"g\"]', '{}', 0, 1, 1, 1)",
     ];
     /// What takes a fresh database back to where V2 left it.
-    const BACK: [&str; 14] = [
+    const BACK: [&str; 16] = [
         "DROP TABLE audit_cursors",
         "DROP TABLE audit_anchors",
         "DROP TABLE audit",
         "DROP TABLE audit_seals",
+        "DROP INDEX outbox_lane",
+        "CREATE INDEX outbox_due ON outbox (due)",
         "DROP INDEX grants_by_session",
         "ALTER TABLE grants DROP COLUMN session",
         "DROP TABLE memberships",
