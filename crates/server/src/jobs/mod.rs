@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::StoreError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -18,6 +19,10 @@ const FOLLOW: Duration = Duration::from_millis(250);
 /// How often expired rows are looked for, and how many go in one batch.
 const SWEEP: Duration = Duration::from_secs(10);
 const BATCH: i64 = 500;
+
+/// How long what has expired is left, seconds: what says that something was used or revoked is gone at no node before the last of them
+/// takes that for expired. Their clocks may differ by half a minute.
+const MARGIN: i64 = 300;
 
 /// How long decision records are kept, seconds.
 const KEEP_RECORDS: i64 = 90 * 86_400;
@@ -72,22 +77,26 @@ async fn sweep(app: App) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        loop {
-            match app.store.sweep(app.world.now(), BATCH).await {
-                Ok(swept) if swept >= BATCH.unsigned_abs() => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired rows could not be removed");
-                    break;
-                }
-            }
+        while is_full(app.store.sweep(app.world.now() - MARGIN, BATCH).await) {
+            tokio::task::yield_now().await;
+        }
+        while is_full(app.store.forget_records(app.world.now() - KEEP_RECORDS, BATCH).await) {
+            tokio::task::yield_now().await;
         }
         match app.store.outbox_waiting(app.world.now()).await {
             Ok(messages) => app.metrics.outbox_waiting(messages),
             Err(error) => tracing::warn!(%error, "waiting messages could not be counted"),
         }
-        if let Err(error) = app.store.forget_records(app.world.now() - KEEP_RECORDS, BATCH).await {
-            tracing::warn!(%error, "old decision records could not be removed");
-        }
     }
+}
+
+/// Whether there may be more to remove: a batch was full.
+fn is_full(removed: Result<u64, StoreError>) -> bool {
+    removed.map_or_else(
+        |error| {
+            tracing::warn!(%error, "what has expired could not be removed");
+            false
+        },
+        |gone| gone >= BATCH.unsigned_abs(),
+    )
 }
