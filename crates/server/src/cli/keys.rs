@@ -97,7 +97,7 @@ pub(super) fn rotate(command: &RotateKeys) -> Result<(), Failure> {
         let overlap = if command.compromised {
             Overlap::NONE
         } else {
-            Overlap { ahead: command.ahead, tail: longest_life(rows) }
+            Overlap { ahead: command.ahead, tail: longest_life(rows).max(command.tail) }
         };
         let now = ground.world.now();
         let mut changes = Vec::new();
@@ -154,7 +154,13 @@ pub(super) fn rotate(command: &RotateKeys) -> Result<(), Failure> {
 /// The longest life of anything that is signed for this tenant: how long an old key must stay published.
 fn longest_life(rows: &TenantRows) -> Seconds {
     let settings = &rows.tenant.settings;
-    let own = [settings.access_token_lifetime, settings.id_token_lifetime, settings.assertion_lifetime];
+    let own = [
+        settings.access_token_lifetime,
+        settings.id_token_lifetime,
+        settings.assertion_lifetime,
+        // What ends a sign-in at the Authenticate API is good for as long as its session.
+        settings.oracle.session_lifetime,
+    ];
     let clients = rows.clients.iter().flat_map(|client| [client.access_token_lifetime, client.id_token_lifetime]);
     // Verifiers may run behind, and a node may sign a moment after it should have changed over.
     own.into_iter().chain(clients.flatten()).max().unwrap_or(0).max(0) + 300

@@ -160,8 +160,12 @@ struct RotateKeys {
     /// Seconds the new key is published before it signs
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(i64).range(0..=2_592_000))]
     ahead: i64,
+    /// Seconds the old key stays published after its last signature, where that is longer than the lives of tokens that are
+    /// configured: for access tokens of Oracle's dialect that asked for a longer one
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_622_400))]
+    tail: i64,
     /// The old key was stolen: it is withdrawn at once, and everything it signed is worthless
-    #[arg(long, conflicts_with = "ahead")]
+    #[arg(long, conflicts_with_all = ["ahead", "tail"])]
     compromised: bool,
 }
 
