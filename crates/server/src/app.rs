@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use crate::audit;
 use crate::config::{Config, Database};
 use crate::delivery::{Delivery, DevOutbox, Http, Smtp, SmtpConfig, Ways};
-use crate::directory::{Directories, DirectoryError};
+use crate::directory::{Directories, Directory, DirectoryError, TenantView};
 use crate::geo::Geo;
 use crate::hashing::Hashing;
 use crate::keys::MasterKey;
@@ -18,6 +18,9 @@ use crate::metrics::{Committed, Metrics};
 use crate::outbound::Outbound;
 use crate::signin::devices::Waits;
 use crate::world::{Stopwatch, World};
+
+/// How often a change of a tenant's configuration is made anew because somebody else changed something meanwhile.
+const DIRECTORY_TRIES: usize = 10;
 
 /// Everything a request may need. Cheap to clone; passed as axum's state.
 #[derive(Clone)]
@@ -87,18 +90,62 @@ impl App {
         done
     }
 
-    /// Makes changes of one tenant's configuration. See [`Directories::change`].
+    /// Makes changes of one tenant's configuration that are right whatever it was: something added or taken away. See
+    /// [`Directories::change`].
     ///
     /// # Errors
     /// The database could not do it, or holds what cannot be read.
     pub async fn change_directory(
         &self,
         tenant: &TenantId,
+        changes: Vec<DirectoryChange>,
+    ) -> Result<bool, DirectoryError> {
+        self.write_directory(None, tenant, changes).await
+    }
+
+    /// Makes changes that were made of what `read` says, unless somebody changed anything since.
+    ///
+    /// # Errors
+    /// The database could not do it, or holds what cannot be read.
+    pub async fn change_directory_at(
+        &self,
+        read: &Directory,
+        tenant: &TenantId,
+        changes: Vec<DirectoryChange>,
+    ) -> Result<bool, DirectoryError> {
+        self.write_directory(Some(read), tenant, changes).await
+    }
+
+    /// Writes what `plan` makes of a tenant as it is now, planned anew where somebody else was first. None where others always were.
+    ///
+    /// # Errors
+    /// Those of `plan`; the database could not do it, or holds what cannot be read.
+    pub async fn amend_directory<T, E: From<DirectoryError>>(
+        &self,
+        tenant: &TenantId,
+        plan: impl Fn(&TenantView) -> Result<(T, Option<DirectoryChange>), E>,
+    ) -> Result<Option<T>, E> {
+        for _ in 0..DIRECTORY_TRIES {
+            let read = self.directories.latest().await?;
+            let Some(view) = read.tenant(tenant) else { return Ok(None) };
+            let (made, change) = plan(view)?;
+            let Some(change) = change else { return Ok(Some(made)) };
+            if self.change_directory_at(&read, tenant, vec![change]).await? {
+                return Ok(Some(made));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn write_directory(
+        &self,
+        read: Option<&Directory>,
+        tenant: &TenantId,
         mut changes: Vec<DirectoryChange>,
     ) -> Result<bool, DirectoryError> {
         let entries = audit::of_directory(&self.world, "server", &changes);
         changes.extend(entries);
-        self.directories.change(tenant, changes).await
+        self.directories.change(read, tenant, changes).await
     }
 }
 

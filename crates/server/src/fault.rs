@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+use crate::directory::DirectoryError;
 use crate::listen::RequestId;
 
 /// A bug or an outage.
@@ -28,6 +29,11 @@ impl Fault {
         Self { what, source: None, unavailable: false }
     }
 
+    /// Others always were first: worth trying again soon.
+    pub fn crowded(what: &'static str) -> Self {
+        Self { what, source: None, unavailable: true }
+    }
+
     /// Logs the fault with its whole chain; called once, where it is turned into an answer.
     pub fn log(&self) {
         let mut chain = String::new();
@@ -48,6 +54,15 @@ impl Fault {
 impl From<store::StoreError> for Fault {
     fn from(error: store::StoreError) -> Self {
         Self { what: "the store failed", source: Some(Box::new(error)), unavailable: true }
+    }
+}
+
+impl From<DirectoryError> for Fault {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Store(error) => error.into(),
+            DirectoryError::Keys { .. } | DirectoryError::Policy { .. } => Self::internal("the directory", error),
+        }
     }
 }
 

@@ -276,13 +276,32 @@ impl Store {
         self.all(POLICY_REVISIONS, &[tenant.as_str().into(), id.into()], policy).await
     }
 
-    /// Makes all of these changes of one tenant's directory, or none, and a new version.
+    /// Makes all of these changes of one tenant's directory, or none, and a new version. What is replaced is replaced whatever it
+    /// was: who writes what they made of something they read uses [`Self::change_directory_at`].
     pub async fn change_directory(&self, tenant: &TenantId, changes: Vec<DirectoryChange>) -> Result<(), CommitError> {
         self.change_directories(vec![(tenant.clone(), changes)]).await
     }
 
+    /// The same, refused where the directory is no longer of the version it was read at. That is told of the change behind the last.
+    pub async fn change_directory_at(
+        &self,
+        version: i64,
+        tenant: &TenantId,
+        changes: Vec<DirectoryChange>,
+    ) -> Result<(), CommitError> {
+        self.write_directories(Some(version), vec![(tenant.clone(), changes)]).await
+    }
+
     /// The same for several tenants at once: all or none. A refused change is named by its position over all lists.
     pub async fn change_directories(&self, tenants: Vec<(TenantId, Vec<DirectoryChange>)>) -> Result<(), CommitError> {
+        self.write_directories(None, tenants).await
+    }
+
+    async fn write_directories(
+        &self,
+        version: Option<i64>,
+        tenants: Vec<(TenantId, Vec<DirectoryChange>)>,
+    ) -> Result<(), CommitError> {
         let mut ops = Vec::new();
         let mut index = 0;
         for (tenant, changes) in tenants {
@@ -292,7 +311,11 @@ impl Store {
             }
         }
         // Last, so that the row everybody changes is held for the shortest time.
-        ops.push(Op::must(0, BUMP, Vec::new()).may_raise());
+        let next = match version {
+            Some(version) => people::directory_at(index, version),
+            None => Op::must(0, BUMP, Vec::new()),
+        };
+        ops.push(next.may_raise());
         self.transact("change directory", ops).await?;
         self.spread_word().await;
         Ok(())

@@ -79,7 +79,7 @@ pub async fn pinned(app: &App, call: &Call, reference: PolicyRef) -> Result<Arc<
     app.directories
         .policy_at(&call.tenant.tenant.id, reference)
         .await
-        .map_err(|error| Fault::internal("the policy of a sign-in", error))?
+        .map_err(Fault::from)?
         .ok_or_else(|| Fault::stored("the policy of a sign-in is gone"))
 }
 

@@ -96,10 +96,25 @@ impl Directories {
         Ok(true)
     }
 
+    /// The snapshot of what the store has now, for who will write what they make of it. A request may have an older one.
+    pub async fn latest(&self) -> Result<Arc<Directory>, DirectoryError> {
+        self.refresh_if_changed().await?;
+        Ok(self.current())
+    }
+
     /// Makes changes of one tenant's configuration, all or none, and has them in force on this node at once. Says whether they
-    /// were made: somebody else may have been first.
-    pub async fn change(&self, tenant: &TenantId, changes: Vec<DirectoryChange>) -> Result<bool, DirectoryError> {
-        match self.store.change_directory(tenant, changes).await {
+    /// were made: with `read`, what they were made of, only where nobody has changed anything since.
+    pub async fn change(
+        &self,
+        read: Option<&Directory>,
+        tenant: &TenantId,
+        changes: Vec<DirectoryChange>,
+    ) -> Result<bool, DirectoryError> {
+        let done = match read {
+            Some(read) => self.store.change_directory_at(read.version, tenant, changes).await,
+            None => self.store.change_directory(tenant, changes).await,
+        };
+        match done {
             Ok(()) => {
                 self.refresh_if_changed().await?;
                 Ok(true)

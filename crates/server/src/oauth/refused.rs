@@ -5,6 +5,7 @@ use axum::response::Response;
 use engine::Refusal;
 use protocol::oauth_error::{OAuthCode, Rejection};
 
+use crate::directory::DirectoryError;
 use crate::fault::Fault;
 use crate::hashing::Busy;
 use crate::reply;
@@ -77,6 +78,12 @@ impl From<Fault> for Refused {
 
 impl From<store::StoreError> for Refused {
     fn from(error: store::StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<DirectoryError> for Refused {
+    fn from(error: DirectoryError) -> Self {
         Self::Fault(error.into())
     }
 }

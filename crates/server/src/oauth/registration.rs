@@ -23,7 +23,7 @@ use super::introspect;
 use super::refused::Refused;
 use crate::app::App;
 use crate::call::{Call, Path};
-use crate::directory::{DirectoryError, TenantView};
+use crate::directory::TenantView;
 use crate::fault::Fault;
 use crate::reply;
 use crate::tokens;
@@ -69,10 +69,6 @@ fn answer(outcome: Result<Response, No>) -> Response {
         Err(No::Told(response)) => *response,
         Err(No::Refused(refused)) => refused.into_response(StatusCode::UNAUTHORIZED.as_u16()),
     }
-}
-
-fn directory_fault(error: DirectoryError) -> No {
-    No::Refused(Fault::internal("the directory", error).into())
 }
 
 /// A bearer token is missing or not good (RFC 6750 §3.1).
@@ -209,33 +205,36 @@ fn hash(secret: &str) -> String {
 
 async fn store(app: &App, tenant: &TenantView, client: &Client) -> Result<(), No> {
     let change = DirectoryChange::PutClient(Box::new(client.clone()));
-    match app.change_directory(&tenant.tenant.id, vec![change]).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(No::Refused(Fault::stored("a client could not be stored").into())),
-        Err(error) => Err(directory_fault(error)),
+    if app.change_directory(&tenant.tenant.id, vec![change]).await? {
+        Ok(())
+    } else {
+        Err(Fault::stored("a client could not be stored").into())
     }
 }
 
 async fn manage(app: &App, call: &Call, id: &str) -> Result<Response, No> {
-    // Another node may have changed it a moment ago: what an administrator took away must not come back with an update.
-    app.directories.refresh_if_changed().await.map_err(directory_fault)?;
-    let directory = app.directories.current();
+    // Another node may have changed it a moment ago.
+    let directory = app.directories.latest().await?;
     let tenant = directory.tenant(&call.tenant.tenant.id).unwrap_or(&call.tenant);
     let token = call.bearer().filter(|token| token.len() <= tokens::LONGEST);
     let token = token.ok_or_else(|| unauthorized(call.bearer().is_some()))?;
-    // RFC 7592 §2: an unknown client and a wrong token cannot be told apart.
-    let client = tenant.client(id).filter(|client| client.enabled && owns(client, token));
-    let client = client.ok_or_else(|| unauthorized(true))?;
+    let client = registered(tenant, id, token)?;
     match call.method {
         Method::PUT => update(app, call, tenant, client, token).await,
         Method::DELETE => {
             let change = DirectoryChange::RemoveClient(client.id.clone());
-            app.change_directory(&tenant.tenant.id, vec![change]).await.map_err(directory_fault)?;
+            app.change_directory(&tenant.tenant.id, vec![change]).await?;
             tracing::info!(tenant = %tenant.tenant.id, client = %client.id, "a client removed itself");
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
         _ => Ok(reply::json(StatusCode::OK, &told(call, client, None, token))),
     }
+}
+
+/// The client whose registration token this is (RFC 7592 §2: an unknown client and a wrong token cannot be told apart).
+fn registered<'t>(tenant: &'t TenantView, id: &str, token: &str) -> Result<&'t Client, No> {
+    let client = tenant.client(id).filter(|client| client.enabled && owns(client, token));
+    client.map(AsRef::as_ref).ok_or_else(|| unauthorized(true))
 }
 
 fn owns(client: &Client, token: &str) -> bool {
@@ -255,14 +254,30 @@ async fn update(app: &App, call: &Call, tenant: &TenantView, before: &Client, to
     if metadata.get("client_secret").is_some_and(|secret| !is_current(before, secret)) {
         return Err(Rejection::new(OAuthCode::InvalidClientMetadata, "`client_secret` is another").into());
     }
-    let vouched = before.registration.as_ref().is_some_and(|registration| registration.vouched);
-    let mut client = judge(app, tenant, &metadata, before.clone(), vouched, None)?;
+    let client = judged_anew(app, tenant, &metadata, before)?;
     if client.sector_identifier_uri != before.sector_identifier_uri || client.redirect_uris != before.redirect_uris {
         check_sector(app, &client).await?;
     }
-    let secret = renew_secret(app, &mut client);
-    store(app, tenant, &client).await?;
+    // That may have taken a while, at the client's own pace: what an administrator did meanwhile stays done.
+    let written = app.amend_directory(&tenant.tenant.id, |now| {
+        let before = registered(now, before.id.as_str(), token)?;
+        let mut client = judged_anew(app, now, &metadata, before)?;
+        let secret = renew_secret(app, &mut client);
+        let change = DirectoryChange::PutClient(Box::new(client.clone()));
+        Ok::<_, No>(((client, secret), Some(change)))
+    });
+    let (client, secret) = written.await?.ok_or_else(|| Refused::from(Fault::crowded("a client")))?;
     Ok(reply::json(StatusCode::OK, &told(call, &client, secret.as_deref(), token)))
+}
+
+fn judged_anew(
+    app: &App,
+    tenant: &TenantView,
+    metadata: &Map<String, Value>,
+    before: &Client,
+) -> Result<Client, Rejection> {
+    let vouched = before.registration.as_ref().is_some_and(|registration| registration.vouched);
+    judge(app, tenant, metadata, before.clone(), vouched, None)
 }
 
 fn is_current(client: &Client, secret: &Value) -> bool {

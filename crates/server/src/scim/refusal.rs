@@ -166,7 +166,7 @@ impl From<store::StoreError> for Refusal {
 
 impl From<DirectoryError> for Refusal {
     fn from(error: DirectoryError) -> Self {
-        Self::Fault(Fault::internal("the directory", error))
+        Self::Fault(error.into())
     }
 }
 

@@ -85,7 +85,12 @@ async fn alter(server: &TestServer, id: &str, change: impl FnOnce(&mut Client)) 
     let directory = server.app.directories.current();
     let mut client = (**directory.tenant(&server.tenant()).unwrap().client(id).unwrap()).clone();
     change(&mut client);
-    server.app.directories.change(&server.tenant(), vec![DirectoryChange::PutClient(Box::new(client))]).await.unwrap();
+    server
+        .app
+        .directories
+        .change(None, &server.tenant(), vec![DirectoryChange::PutClient(Box::new(client))])
+        .await
+        .unwrap();
 }
 
 // --- metadata --------------------------------------------------------------------------------------------------------
@@ -283,7 +288,7 @@ async fn k_4_k_5_after_a_rotation_new_tokens_bear_the_new_key_and_old_ones_still
     let (now, overlap) = (server.world.now(), Overlap { ahead: 600, tail: 7200 });
     let plan = keys::rotate(&records, &server.app.master, &server.tenant(), SigningAlg::Rs256, now, overlap).unwrap();
     let changes = plan.put.into_iter().map(DirectoryChange::PutKey).collect();
-    server.app.directories.change(&server.tenant(), changes).await.unwrap();
+    server.app.directories.change(None, &server.tenant(), changes).await.unwrap();
     // Published ahead of its use, so that every cached set knows it in time.
     let set = jwks(&server).await;
     assert_eq!(decode(text(&tokens(&server, "app", "openid").await, "id_token")).0["kid"], old);

@@ -172,7 +172,7 @@ async fn an_update_does_not_undo_what_an_administrator_did() {
     server
         .app
         .directories
-        .change(&server.tenant(), vec![DirectoryChange::PutClient(Box::new(client.clone()))])
+        .change(None, &server.tenant(), vec![DirectoryChange::PutClient(Box::new(client.clone()))])
         .await
         .unwrap();
     let (path, token) = (path(&body), text(&body, "registration_access_token"));
@@ -187,7 +187,12 @@ async fn an_update_does_not_undo_what_an_administrator_did() {
     assert_eq!(now.tenant(&server.tenant()).unwrap().client(id.as_str()).unwrap().networks, client.networks);
     // Switched off, it does not switch itself on.
     client.enabled = false;
-    server.app.directories.change(&server.tenant(), vec![DirectoryChange::PutClient(Box::new(client))]).await.unwrap();
+    server
+        .app
+        .directories
+        .change(None, &server.tenant(), vec![DirectoryChange::PutClient(Box::new(client))])
+        .await
+        .unwrap();
     server.json("PUT", &path, token, &wanted).await.oauth_error(401, "invalid_token", "");
 }
 

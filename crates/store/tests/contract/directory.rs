@@ -215,3 +215,19 @@ fn removing_a_tenant_leaves_nothing() {
         assert!(store.users_by_attribute(&t, "email", "scott@example.test", 1).await.unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_change_made_of_what_was_read_is_refused_once_anything_is_another() {
+    on_both(|store| async move {
+        let t = tenant();
+        let put = |record| vec![DirectoryChange::PutPolicy(record)];
+        store.change_directory(&t, put(policy(7, 1, true))).await.unwrap();
+        let read = store.directory_version().await.unwrap();
+        store.change_directory_at(read, &t, put(policy(7, 2, true))).await.unwrap();
+        assert_eq!(refused(store.change_directory_at(read, &t, put(policy(7, 1, true))).await), 1);
+        assert_eq!(store.policy_revision(&t, 7, 2).await.unwrap().map(|record| record.primary), Some(true));
+        let read = store.directory_version().await.unwrap();
+        store.change_directory_at(read, &t, put(policy(7, 1, true))).await.unwrap();
+        assert_eq!(store.directory_version().await.unwrap(), read + 1);
+    });
+}

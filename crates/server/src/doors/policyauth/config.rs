@@ -94,27 +94,27 @@ pub async fn read(State(app): State<App>, Path(kind): Path<String>, call: Call) 
 /// `PUT /config/v2.0/factors/{kind}`: members left out stay as they are.
 pub async fn replace(State(app): State<App>, Path(kind): Path<String>, call: Call) -> Result<Response, Refusal> {
     demand(&app, &call, &MANAGE).await?;
-    app.directories.refresh_if_changed().await?;
-    let mut settings = settings(&app, &call);
     let body = wire::body(&call)?;
-    if kind == "totp" {
-        change_totp(&mut settings.totp, &body)?;
-    } else if kind == "fido2" {
-        settings.fido2_enabled = flag(&body, "enabled")?.unwrap_or(settings.fido2_enabled);
-    } else {
-        let code = code_settings(&mut settings, &kind).ok_or(Refusal::NotFound)?;
-        change_code(code, &body, kind == "emailotp")?;
-    }
-    let mut tenant = call.tenant.tenant.clone();
-    tenant.settings = settings.clone();
-    // What a tenant file made in the meantime is still its.
-    if let Some(current) = app.directories.current().tenant(&tenant.id) {
-        tenant.managed.clone_from(&current.tenant.managed);
-    }
-    write(&app, &call, DirectoryChange::PutTenant(Box::new(tenant))).await?;
+    let changed = app.amend_directory(&call.tenant.tenant.id, |now| {
+        let mut tenant = now.tenant.clone();
+        change(&mut tenant.settings, &kind, &body)?;
+        Ok::<_, Refusal>((tenant.settings.clone(), Some(DirectoryChange::PutTenant(Box::new(tenant)))))
+    });
+    let mut settings = changed.await?.ok_or(Refusal::Overtaken)?;
     tracing::info!(tenant = %call.tenant.tenant.id, kind, "factor settings changed");
     let shown = shown(&mut settings, &kind).ok_or(Refusal::NotFound)?;
     Ok(reply::json(StatusCode::OK, &shown))
+}
+
+fn change(settings: &mut TenantSettings, kind: &str, body: &Body) -> Result<(), Refusal> {
+    if kind == "totp" {
+        change_totp(&mut settings.totp, body)
+    } else if kind == "fido2" {
+        settings.fido2_enabled = flag(body, "enabled")?.unwrap_or(settings.fido2_enabled);
+        Ok(())
+    } else {
+        change_code(code_settings(settings, kind).ok_or(Refusal::NotFound)?, body, kind == "emailotp")
+    }
 }
 
 fn flag(body: &Body, name: &str) -> Result<Option<bool>, Refusal> {
@@ -274,9 +274,13 @@ pub async fn replace_relying_party(
     call: Call,
 ) -> Result<Response, Refusal> {
     demand(&app, &call, &MANAGE).await?;
-    app.directories.refresh_if_changed().await?;
-    let party = changed_party(party(&app, &call, &id)?, &wire::body(&call)?)?;
-    write(&app, &call, DirectoryChange::PutRelyingParty(party.clone())).await?;
+    let body = wire::body(&call)?;
+    let changed = app.amend_directory(&call.tenant.tenant.id, |now| {
+        let before = now.relying_party(&id).ok_or(Refusal::NotFound)?;
+        let party = changed_party(before.clone(), &body)?;
+        Ok::<_, Refusal>((party.clone(), Some(DirectoryChange::PutRelyingParty(party))))
+    });
+    let party = changed.await?.ok_or(Refusal::Overtaken)?;
     tracing::info!(tenant = %call.tenant.tenant.id, party = %party.id, "relying party changed");
     Ok(reply::json(StatusCode::OK, &shown_party(&party)))
 }

@@ -118,8 +118,7 @@ async fn present(
         Some(reference) => Some(
             app.directories
                 .policy_at(&call.tenant.tenant.id, reference)
-                .await
-                .map_err(|error| crate::fault::Fault::internal("the policy of a sign-in", error))?
+                .await?
                 .ok_or_else(|| crate::fault::Fault::stored("the policy of a sign-in is gone"))?,
         ),
         None => None,

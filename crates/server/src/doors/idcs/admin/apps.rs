@@ -184,23 +184,14 @@ pub(super) async fn create(State(app): State<App>, call: Call) -> Response {
 pub(super) async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        app.directories.refresh_if_changed().await?;
-        let before = find(&app, &call, &id)?;
-        let wanted = if call.method == axum::http::Method::PATCH {
-            let mut after = document(&call, &before);
-            patch::apply(&ORACLE_APP, &mut after, &scim::answer::operations(&call)?)?;
-            after
-        } else {
-            let mut sent = scim_read::resource(&ORACLE_APP, &answer::body(&call)?)?;
-            // What the request does not name stays: the dialect knows less of a client than there is.
-            for (name, value) in document(&call, &before) {
-                sent.entry(name).or_insert(value);
-            }
-            sent
-        };
-        let after = changed(&call, before.clone(), &wanted)?;
-        if after != before {
-            put(&app, &call, &after).await?;
+        let changed = app.amend_directory(&call.tenant.tenant.id, |now| {
+            let before = now.client(&id).ok_or(Refusal::Scim(scim::Refusal::NotFound))?;
+            let after = changed(&call, Client::clone(before), &wanted(&call, before)?)?;
+            let change = (after != **before).then(|| DirectoryChange::PutClient(Box::new(after.clone())));
+            Ok::<_, Refusal>(((change.is_some(), after), change))
+        });
+        let (written, after) = changed.await?.ok_or(Refusal::Scim(scim::Refusal::Overtaken))?;
+        if written {
             tracing::info!(tenant = %call.tenant.tenant.id, client = id, actor = %caller.client.id, "application changed");
         }
         collection::one(&call, &ORACLE_APP, StatusCode::OK, document(&call, &after))
@@ -222,6 +213,21 @@ pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>, call:
         Ok(answer::gone())
     };
     answer::finish(&app, &call, run.await)
+}
+
+/// The document of an application as a request wants it.
+fn wanted(call: &Call, before: &Client) -> Result<Document, Refusal> {
+    let mut shown = document(call, before);
+    if call.method == axum::http::Method::PATCH {
+        patch::apply(&ORACLE_APP, &mut shown, &scim::answer::operations(call)?)?;
+        return Ok(shown);
+    }
+    let mut sent = scim_read::resource(&ORACLE_APP, &answer::body(call)?)?;
+    // What the request does not name stays: the dialect knows less of a client than there is.
+    for (name, value) in shown {
+        sent.entry(name).or_insert(value);
+    }
+    Ok(sent)
 }
 
 async fn write(app: &App, call: &Call, change: DirectoryChange) -> Result<(), Refusal> {

@@ -38,20 +38,14 @@ pub(super) fn current(app: &App, call: &Call) -> TenantSettings {
 pub(super) async fn write<T>(
     app: &App,
     call: &Call,
-    change: impl FnOnce(&mut TenantSettings) -> Result<T, Refusal>,
+    change: impl Fn(&mut TenantSettings) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    app.directories.refresh_if_changed().await?;
-    let mut tenant = {
-        let current = app.directories.current();
-        current.tenant(&call.tenant.tenant.id).unwrap_or(&call.tenant).tenant.clone()
-    };
-    let made = change(&mut tenant.settings)?;
-    let id = tenant.id.clone();
-    if app.change_directory(&id, vec![DirectoryChange::PutTenant(Box::new(tenant))]).await? {
-        Ok(made)
-    } else {
-        Err(Refusal::Scim(scim::Refusal::Overtaken))
-    }
+    let made = app.amend_directory(&call.tenant.tenant.id, |now| {
+        let mut tenant = now.tenant.clone();
+        let made = change(&mut tenant.settings)?;
+        Ok::<_, Refusal>((made, Some(DirectoryChange::PutTenant(Box::new(tenant)))))
+    });
+    made.await?.ok_or(Refusal::Scim(scim::Refusal::Overtaken))
 }
 
 /// What every resource has in front.

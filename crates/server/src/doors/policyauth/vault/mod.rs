@@ -5,6 +5,8 @@
 
 mod rules;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,8 +21,7 @@ use super::caller::authenticate;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::{Call, Path};
-use crate::directory::{DirectoryChange, DirectoryError};
-use crate::fault::Fault;
+use crate::directory::{Directory, DirectoryChange, DirectoryError};
 use crate::policy_document::{Shape, Stamp};
 use crate::reply;
 
@@ -100,7 +101,7 @@ impl From<Objection> for No {
 
 impl From<DirectoryError> for Refusal {
     fn from(error: DirectoryError) -> Self {
-        Self::Fault(Fault::internal("the directory", error))
+        Self::Fault(error.into())
     }
 }
 
@@ -161,8 +162,11 @@ fn body(call: &Call) -> Result<Value, No> {
 
 /// Runs `with` over the tenant as it is now; the snapshot of the request may be older than the last write.
 fn with_vault<T>(app: &App, call: &Call, with: impl FnOnce(&Vault<'_>) -> T) -> T {
-    let current = app.directories.current();
-    let tenant = current.tenant(&call.tenant.tenant.id).unwrap_or(&call.tenant);
+    with_vault_of(&app.directories.current(), call, with)
+}
+
+fn with_vault_of<T>(directory: &Directory, call: &Call, with: impl FnOnce(&Vault<'_>) -> T) -> T {
+    let tenant = directory.tenant(&call.tenant.tenant.id).unwrap_or(&call.tenant);
     let in_use = |id: i64| followed(tenant.clients.values(), id);
     with(&Vault { primaries: &tenant.policy_records, in_use: &in_use })
 }
@@ -172,9 +176,14 @@ async fn all_revisions(app: &App, call: &Call, id: i64) -> Result<Vec<PolicyReco
     if all.is_empty() { Err(Objection::NotFound.into()) } else { Ok(all) }
 }
 
-async fn commit(app: &App, call: &Call, changes: Vec<DirectoryChange>) -> Result<bool, No> {
+/// The configuration to make a change of: whoever changes anything meanwhile wins, and it is made anew.
+async fn latest(app: &App) -> Result<Arc<Directory>, No> {
+    Ok(app.directories.latest().await.map_err(Refusal::from)?)
+}
+
+async fn commit(app: &App, call: &Call, read: &Directory, changes: Vec<DirectoryChange>) -> Result<bool, No> {
     // In force at once on this node, and what is read next shows it.
-    Ok(app.change_directory(&call.tenant.tenant.id, changes).await.map_err(Refusal::from)?)
+    Ok(app.change_directory_at(read, &call.tenant.tenant.id, changes).await.map_err(Refusal::from)?)
 }
 
 /// Writes what `plan` makes of all revisions; whoever loses a race looks again.
@@ -184,13 +193,31 @@ async fn write(
     id: i64,
     plan: impl Fn(&Vault<'_>, &[PolicyRecord]) -> Result<Write, Objection>,
 ) -> Result<PolicyRecord, No> {
-    app.directories.refresh_if_changed().await.map_err(Refusal::from)?;
     for _ in 0..TRIES {
+        let read = latest(app).await?;
         let all = all_revisions(app, call, id).await?;
-        let Write { changes, record } = with_vault(app, call, |vault| plan(vault, &all))?;
-        if commit(app, call, changes).await? {
+        let Write { changes, record } = with_vault_of(&read, call, |vault| plan(vault, &all))?;
+        if commit(app, call, &read, changes).await? {
             tracing::info!(tenant = %call.tenant.tenant.id, policy = id, revision = record.revision, "policy written");
             return Ok(record);
+        }
+    }
+    Err(No::Overtaken)
+}
+
+/// Takes away what `plan` makes of all revisions; as [`write`].
+async fn take_away(
+    app: &App,
+    call: &Call,
+    id: i64,
+    plan: impl Fn(&Vault<'_>, &[PolicyRecord]) -> Result<Vec<DirectoryChange>, Objection>,
+) -> Result<(), No> {
+    for _ in 0..TRIES {
+        let read = latest(app).await?;
+        let all = all_revisions(app, call, id).await?;
+        let changes = with_vault_of(&read, call, |vault| plan(vault, &all))?;
+        if commit(app, call, &read, changes).await? {
+            return Ok(());
         }
     }
     Err(No::Overtaken)
@@ -229,11 +256,11 @@ async fn list(State(app): State<App>, call: Call) -> Result<Response, No> {
 async fn create(State(app): State<App>, call: Call) -> Result<Response, No> {
     let actor = demand(&app, &call, &MANAGE).await?;
     let given = body(&call)?;
-    app.directories.refresh_if_changed().await.map_err(Refusal::from)?;
     for _ in 0..TRIES {
+        let read = latest(&app).await?;
         let stamp = Stamp { id: new_id(&app), revision: 1, now: app.world.now(), actor: &actor };
-        let Write { changes, record } = with_vault(&app, &call, |vault| vault.create(&given, stamp))?;
-        if commit(&app, &call, changes).await? {
+        let Write { changes, record } = with_vault_of(&read, &call, |vault| vault.create(&given, stamp))?;
+        if commit(&app, &call, &read, changes).await? {
             tracing::info!(tenant = %call.tenant.tenant.id, policy = record.id, "policy made");
             return Ok(answer(&app, &call, StatusCode::CREATED, &record));
         }
@@ -278,12 +305,7 @@ async fn revise(State(app): State<App>, Path(policy): Path<String>, call: Call) 
 async fn remove(State(app): State<App>, Path(policy): Path<String>, call: Call) -> Result<Response, No> {
     demand(&app, &call, &MANAGE).await?;
     let id = number(&policy)?;
-    app.directories.refresh_if_changed().await.map_err(Refusal::from)?;
-    let all = all_revisions(&app, &call, id).await?;
-    let changes = with_vault(&app, &call, |vault| vault.remove(&all))?;
-    if !commit(&app, &call, changes).await? {
-        return Err(No::Overtaken);
-    }
+    take_away(&app, &call, id, |vault, all| vault.remove(all)).await?;
     tracing::info!(tenant = %call.tenant.tenant.id, policy = id, "policy removed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
@@ -329,11 +351,7 @@ async fn remove_revision(
 ) -> Result<Response, No> {
     demand(&app, &call, &MANAGE).await?;
     let (id, revision) = (number(&policy)?, number(&revision)?);
-    let all = all_revisions(&app, &call, id).await?;
-    let changes = with_vault(&app, &call, |vault| vault.remove_revision(&all, revision))?;
-    if !commit(&app, &call, changes).await? {
-        return Err(No::Overtaken);
-    }
+    take_away(&app, &call, id, |vault, all| vault.remove_revision(all, revision)).await?;
     tracing::info!(tenant = %call.tenant.tenant.id, policy = id, revision, "policy revision removed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

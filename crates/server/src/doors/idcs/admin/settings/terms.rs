@@ -208,7 +208,7 @@ pub(in super::super) async fn create_statement(State(app): State<App>, call: Cal
             if settings.terms_statements.len() >= MOST {
                 return Err(Refusal::value("there are too many statements"));
             }
-            settings.terms_statements.insert(id, statement);
+            settings.terms_statements.insert(id.clone(), statement.clone());
             Ok(())
         });
         put.await?;
