@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use protocol::idcs::roles::AppRole;
+use protocol::idcs::roles::{AppRole, Holder};
 use protocol::records::{Client, GrantId, Seconds, Token, TokenDetail, User};
 
 use crate::app::App;
@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::hashing::Busy;
 use crate::oauth::bearer::{self, Bearer};
+use crate::oauth::oracle;
 use crate::oauth::refused::Refused;
 
 /// Who calls.
@@ -64,13 +65,16 @@ impl Caller {
     /// It is dead, or the store failed.
     pub async fn with_token(app: &App, call: &Call, token: &str) -> Result<Self, Denied> {
         let Bearer { client, token, user } = bearer::find(app, call, token).await?.ok_or(Denied::DeadToken)?;
-        // A role that was taken from the client opens nothing any more, whatever its tokens say.
+        // A role that was taken from the client opens nothing any more, whatever its tokens say; nor one that is only for
+        // administrators, once the person is none.
+        let holder = user.as_deref().map_or(Holder::Client, |user| oracle::holder(&call.tenant, user));
         let roles = token
             .detail
             .scope
             .split_ascii_whitespace()
             .filter_map(AppRole::of_scope)
             .filter(|role| *role == AppRole::AuthenticatedClient || client.app_roles.contains(role))
+            .filter(|role| holder.may_bear(*role))
             .collect();
         Ok(Self { client, token, user, roles })
     }
