@@ -248,6 +248,9 @@ fn event(name: &str, change: &Change) -> Option<Event> {
         | Change::EditItem { .. }
         | Change::NeedUser { .. }
         | Change::NeedItemLinked { .. }
+        | Change::NeedItem { .. }
+        | Change::KeepGrant { .. }
+        | Change::NeedGrant { .. }
         | Change::DropItemsLinked { .. }
         | Change::Audit(_)
         | Change::Enqueue(_)

@@ -205,6 +205,20 @@ pub enum Change {
     AddGrant(Grant),
     /// The next state of a grant: `grant.version` is the version it replaces. Refused if the grant is dead.
     UpdateGrant(Grant),
+    /// A token of which no row tells was issued with a grant that this transaction writes: the grant is remembered as long as it.
+    KeepGrant {
+        /// The grant.
+        grant: GrantId,
+        /// When the token ends.
+        until: Seconds,
+    },
+    /// A grant is alive, and is remembered as long as a token that ends then. Refused if it is dead.
+    NeedGrant {
+        /// The grant.
+        grant: GrantId,
+        /// When the token ends.
+        until: Seconds,
+    },
     /// The grant and with it every token of it is dead. Touches any number.
     RevokeGrant(GrantId),
     /// Every living grant of a person, and with each every token of it, is dead. Touches any number.
@@ -321,6 +335,15 @@ pub enum Change {
         kind: &'static str,
         /// The link.
         link: String,
+    },
+    /// A document is of this version, and nobody changes or takes it before this is committed. Refused otherwise.
+    NeedItem {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: i64,
     },
     /// The documents of this kind that a person has are gone. Touches any number.
     DropItemsOf {

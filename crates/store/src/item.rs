@@ -46,6 +46,7 @@ const EDIT: &str = "UPDATE items SET body = $1, version = version + 1 \
 const TAKE: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3";
 const TAKE_VERSION: &str = "DELETE FROM items WHERE name = $1 AND kind = $2 AND tenant = $3 AND version = $4";
 const NEED_LINKED: (&str, &str) = look!("SELECT 1 FROM items WHERE link = $1 AND kind = $2 AND tenant = $3");
+const NEED: (&str, &str) = look!("SELECT 1 FROM items WHERE name = $1 AND kind = $2 AND tenant = $3 AND version = $4");
 const DROP_OWNED: &str = "DELETE FROM items WHERE owner = $1 AND kind = $2 AND tenant = $3";
 const DROP_LINKED: &str = "DELETE FROM items WHERE link = $1 AND kind = $2 AND tenant = $3";
 const ONE: &str = "SELECT name, owner, link, created, expires, body, version FROM items \
@@ -105,6 +106,11 @@ pub(crate) fn take(index: usize, tenant: &TenantId, kind: &'static str, key: Str
 /// A document with this link must be there.
 pub(crate) fn need_linked(index: usize, tenant: &TenantId, kind: &'static str, link: String) -> Op {
     Op::need(index, NEED_LINKED, vec![name(link).into(), kind.into(), tenant.as_str().into()])
+}
+
+/// A document must be there in this version.
+pub(crate) fn need(index: usize, tenant: &TenantId, kind: &'static str, key: String, version: i64) -> Op {
+    Op::need(index, NEED, vec![name(key).into(), kind.into(), tenant.as_str().into(), version.into()])
 }
 
 /// All documents of a kind that a person has.

@@ -95,6 +95,8 @@ const UPDATE_GRANT: &str = "UPDATE grants SET active = $1, expires = $2, \
      kept = CASE WHEN kept < CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) ELSE kept END, detail = $4, refresh = $5, \
      refresh_expires = $6, refresh_previous = $7, rotated_at = $8, version = version + 1 \
      WHERE id = $9 AND tenant = $10 AND version = $11 AND active = 1";
+const NEED_GRANT: &str = "UPDATE grants SET kept = CASE WHEN kept < CAST($1 AS BIGINT) THEN CAST($1 AS BIGINT) ELSE kept END \
+     WHERE id = $2 AND tenant = $3 AND active = 1";
 const REVOKE_GRANT: &str = "UPDATE grants SET active = 0, version = version + 1 \
      WHERE id = $1 AND tenant = $2 AND active = 1";
 const REVOKE_GRANTS_OF: &str = "UPDATE grants SET active = 0, version = version + 1 \
@@ -185,6 +187,7 @@ impl Kept {
                 .iter()
                 .filter_map(|change| match change {
                     Change::AddToken(_, token) => Some((token.grant.clone(), token.expires)),
+                    Change::KeepGrant { grant, until } => Some((grant.clone(), *until)),
                     _ => None,
                 })
                 .collect(),
@@ -257,6 +260,9 @@ fn compile_one(
         Change::RevokeJwt { jti, expires } => Op::any(index, REVOKE_JWT, vec![name(jti).into(), t(), expires.into()]),
         Change::AddGrant(grant) => return add_grant(index, tenant, grant, kept, ops),
         Change::UpdateGrant(grant) => return update_grant(index, tenant, grant, kept, ops),
+        // Said to those that write the grant.
+        Change::KeepGrant { .. } => return Ok(()),
+        Change::NeedGrant { grant, until } => Op::must(index, NEED_GRANT, vec![until.into(), grant.0.into(), t()]),
         Change::RevokeGrant(id) => Op::any(index, REVOKE_GRANT, vec![id.0.into(), t()]),
         Change::RevokeGrantsOfSession(id) => Op::any(index, REVOKE_GRANTS_OF_SESSION, vec![id.into(), t()]),
         Change::RevokeGrantsOf(user) => Op::any(index, REVOKE_GRANTS_OF, vec![user.0.into(), t()]),
@@ -288,6 +294,7 @@ fn compile_one(
         Change::EditItem { kind, name, body, version } => item::edit(index, tenant, kind, name, body, version),
         Change::TakeItem { kind, name, version } => item::take(index, tenant, kind, name, version),
         Change::NeedItemLinked { kind, link } => item::need_linked(index, tenant, kind, link),
+        Change::NeedItem { kind, name, version } => item::need(index, tenant, kind, name, version),
         Change::DropItemsOf { kind, owner } => item::drop_owned(index, tenant, kind, owner),
         Change::DropItemsLinked { kind, link } => item::drop_linked(index, tenant, kind, link),
         Change::Enqueue(mail) => enqueue(index, tenant, mail),

@@ -432,6 +432,12 @@ pub fn end(session: &Session) -> [Change; 3] {
     ]
 }
 
+/// What must be written to end every session of a person, without word to the applications that are signed in by them. Their grants are
+/// the caller's to end.
+pub fn end_all_of(user: &UserId) -> [Change; 2] {
+    [KIND, CODES].map(|kind| Change::DropItemsOf { kind, owner: user.0.clone() })
+}
+
 /// The user agent, shortened, in characters that can be shown.
 pub(super) fn agent(call: &Call) -> String {
     let value = call.headers.get(axum::http::header::USER_AGENT).and_then(|value| value.to_str().ok());

@@ -199,6 +199,9 @@ impl<'a> Visit<'a> {
     /// Who is signed in, and whether that will do.
     async fn decide(mut self) -> Result<Response, Stop> {
         self.check_acr()?;
+        if self.issuer == self.call.tenant.tenant.settings.oracle.issuer {
+            oracle::may_name_people(&self.client).map_err(|rejection| self.back(rejection))?;
+        }
         let subject = self.subject_asked_for()?;
         let sessions = session::all(self.app, self.call).await?;
         if self.request.asks(Prompt::SelectAccount) && subject.is_none() && !sessions.is_empty() {
@@ -461,13 +464,17 @@ impl<'a> Visit<'a> {
         let Some(user) = user.filter(|user| entitled(&self.client, user)) else {
             return Err(self.denied(Refusal::NotEntitled, None));
         };
+        let proofs = gate::proofs(&flow);
+        if proofs.iter().any(|proof| proof.at < user.not_before) {
+            return Err(interaction::Lost::Gone.into());
+        }
         let sessions = session::all(self.app, self.call).await?;
         let scope = self.scope()?;
-        let due = self.consent_is_due(&user, &scope).await?;
+        let unasked = self.unasked(&user, &scope).await?;
         let signed_in = SignedIn {
             user: &user,
-            proofs: gate::proofs(&flow),
-            client: (!due).then_some(&self.client.id),
+            proofs,
+            client: unasked.is_some().then_some(&self.client.id),
             issuer: &self.issuer,
         };
         let (session, mut changes) = session::open(self.app, self.call, &sessions, signed_in)?;
@@ -485,9 +492,8 @@ impl<'a> Visit<'a> {
             let stop = self.back(Rejection::new(OAuthCode::LoginRequired, "somebody else signed in"));
             return Ok(cookies::set(stop.into_response(self.app, self.call, &self.request.ui_locales), self.cookies));
         }
-        if due {
-            return self.ask(Step::Consent(outcome), changes).await;
-        }
+        let Some(consent) = unasked else { return self.ask(Step::Consent(outcome), changes).await };
+        changes.extend(consent);
         self.answer(session, user, outcome, scope, changes).await
     }
 
@@ -515,15 +521,16 @@ impl<'a> Visit<'a> {
         session: Session,
         user: User,
         outcome: Outcome,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
     ) -> Result<Response, Stop> {
         let scope = self.scope()?;
-        if self.consent_is_due(&user, &scope).await? {
+        let Some(consent) = self.unasked(&user, &scope).await? else {
             if self.silent() {
                 return Err(self.back(Rejection::new(OAuthCode::ConsentRequired, "the user must be asked")));
             }
             return self.ask(Step::Consent(outcome), changes).await;
-        }
+        };
+        changes.extend(consent);
         self.answer(session, user, outcome, scope, changes).await
     }
 
@@ -573,9 +580,11 @@ impl<'a> Visit<'a> {
             .map_err(|rejection| self.back(rejection))
     }
 
-    async fn consent_is_due(&self, user: &User, scope: &[String]) -> Result<bool, Stop> {
+    /// Whether the person must be asked, as [`consents::unasked`]. A code is looked at again when it is redeemed.
+    async fn unasked(&self, user: &User, scope: &[String]) -> Result<Option<Vec<Change>>, Stop> {
         let tenant = &self.call.tenant.tenant.id;
-        Ok(consents::is_due(self.app, tenant, &self.client, &user.id, &self.request, scope).await?)
+        let unasked = consents::unasked(self.app, tenant, &self.client, &user.id, &self.request, scope).await?;
+        Ok(unasked.map(|needs| if self.request.response_type.token { needs } else { Vec::new() }))
     }
 
     /// The client.

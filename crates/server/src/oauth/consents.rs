@@ -38,50 +38,59 @@ struct Body {
     scopes: BTreeSet<String>,
 }
 
-/// Whether the person must be asked before `client` is given these scopes.
+/// Whether the person must be asked before `client` is given these scopes: none where they must be, else what must be written with
+/// what is given, so that it is not where they take it back meanwhile.
 ///
 /// # Errors
 /// The store failed.
-pub async fn is_due(
+pub async fn unasked(
     app: &App,
     tenant: &TenantId,
     client: &Client,
     person: &UserId,
     request: &AuthorizationRequest,
     scopes: &[String],
-) -> Result<bool, Fault> {
+) -> Result<Option<Vec<Change>>, Fault> {
     if request.asks(Prompt::Consent) {
-        return Ok(true);
+        return Ok(None);
     }
     match client.consent {
-        Consent::NeverPrompt => Ok(false),
-        Consent::AlwaysPrompt => Ok(true),
+        Consent::NeverPrompt => Ok(Some(Vec::new())),
+        Consent::AlwaysPrompt => Ok(None),
         // What is said in detail may differ each time.
-        Consent::PromptOnceAndRemember if request.authorization_details.is_some() => Ok(true),
-        Consent::PromptOnceAndRemember => Ok(!covers(given(app, tenant, person, &client.id).await?, scopes)),
+        Consent::PromptOnceAndRemember if request.authorization_details.is_some() => Ok(None),
+        Consent::PromptOnceAndRemember => Ok(covers(given(app, tenant, person, &client.id).await?, person, scopes)),
     }
 }
 
-/// Whether what was allowed when a code was given is allowed still: it may have been taken back since.
+/// The same for what was allowed when a code was given: it may have been taken back since.
 ///
 /// # Errors
 /// The store failed.
-pub async fn holds(
+pub async fn held(
     app: &App,
     tenant: &TenantId,
     client: &Client,
     person: &UserId,
     scopes: &[String],
-) -> Result<bool, Fault> {
+) -> Result<Option<Vec<Change>>, Fault> {
     match client.consent {
         // Of these nothing is kept that could be taken back.
-        Consent::NeverPrompt | Consent::AlwaysPrompt => Ok(true),
-        Consent::PromptOnceAndRemember => Ok(covers(given(app, tenant, person, &client.id).await?, scopes)),
+        Consent::NeverPrompt | Consent::AlwaysPrompt => Ok(Some(Vec::new())),
+        Consent::PromptOnceAndRemember => Ok(covers(given(app, tenant, person, &client.id).await?, person, scopes)),
     }
 }
 
-fn covers(given: Option<Given>, scopes: &[String]) -> bool {
-    given.is_some_and(|given| scopes.iter().all(|scope| given.scopes.contains(scope)))
+fn covers(given: Option<Given>, person: &UserId, scopes: &[String]) -> Option<Vec<Change>> {
+    let given = given.filter(|given| scopes.iter().all(|scope| given.scopes.contains(scope)))?;
+    Some(vec![given.not_taken_back(person)])
+}
+
+impl Given {
+    /// What must be written with what is given because of it.
+    fn not_taken_back(&self, person: &UserId) -> Change {
+        Change::NeedItem { kind: KIND, name: name(person, &self.client), version: self.version }
+    }
 }
 
 /// What a person allowed a client before.
@@ -100,7 +109,7 @@ pub async fn of_person(app: &App, tenant: &TenantId, person: &UserId) -> Result<
     app.store.items_of(tenant, KIND, person.as_str(), MOST).await?.into_iter().map(read).collect()
 }
 
-/// Remembers what was allowed now, beside what was before. None where it is not to be remembered, or was.
+/// Remembers what was allowed now, beside what was before. None where it is not to be remembered.
 ///
 /// # Errors
 /// The store failed, or it cannot be written.
@@ -115,12 +124,11 @@ pub async fn remember(
         return Ok(None);
     }
     let before = given(app, tenant, person, &client.id).await?;
-    let (mut all, version) = before.map_or((BTreeSet::new(), 0), |given| (given.scopes, given.version));
-    let known = all.len();
-    all.extend(scopes.iter().cloned());
-    if version > 0 && all.len() == known {
-        return Ok(None);
+    if let Some(before) = before.as_ref().filter(|before| scopes.iter().all(|scope| before.scopes.contains(scope))) {
+        return Ok(Some(before.not_taken_back(person)));
     }
+    let (mut all, version) = before.map_or((BTreeSet::new(), 0), |given| (given.scopes, given.version));
+    all.extend(scopes.iter().cloned());
     let body = Body { client: client.id.clone(), scopes: all };
     let now = app.world.now();
     Ok(Some(Change::PutItem(Item {

@@ -18,6 +18,7 @@ use store::{Change, CommitError, Item};
 
 use super::client;
 use super::grants::Grant;
+use super::oracle;
 use super::refused::Refused;
 use super::sources::source_of;
 use crate::app::App;
@@ -168,6 +169,9 @@ async fn begin(app: &App, call: &Call) -> Result<Response, Refused> {
     if !Grant::DeviceCode.allowed_to(&client) {
         let text = "the grant type is not enabled for this client";
         return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
+    }
+    if call.is_oracle() {
+        oracle::may_name_people(&client)?;
     }
     let scope = match form.one("scope")? {
         Some(text) if call.is_oracle() => {

@@ -47,9 +47,15 @@ pub struct IdTokenOf<'a> {
 /// No key signs, or the client's encryption key cannot be had.
 pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
     let IdTokenOf { app, tenant, client, detail, .. } = of;
-    if oracle::is_of(tenant, detail) {
-        return oracle::asked::id_token(of).await;
+    let signed = if oracle::is_of(tenant, detail) { oracle::asked::id_token(of).await? } else { standard(of).await? };
+    match &client.id_token_encryption {
+        Some(encryption) => encrypt(app, client, encryption, signed.as_bytes(), Some("JWT")).await,
+        None => Ok(signed),
     }
+}
+
+async fn standard(of: IdTokenOf<'_>) -> Result<String, Refused> {
+    let IdTokenOf { app, tenant, client, detail, .. } = of;
     let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);
     let acr = acr_of(detail);
     let sub = subject(&app.master, &tenant.tenant.id, client, of.user);
@@ -83,11 +89,7 @@ pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
         sid: detail.sid.as_deref(),
         person,
     };
-    let signed = tenant.keys.sign_off_thread(Sign::With(client.id_token_alg), Typ::Jwt, &claims, of.at).await?;
-    match &client.id_token_encryption {
-        Some(encryption) => encrypt(app, client, encryption, signed.as_bytes(), Some("JWT")).await,
-        None => Ok(signed),
-    }
+    Ok(tenant.keys.sign_off_thread(Sign::With(client.id_token_alg), Typ::Jwt, &claims, of.at).await?)
 }
 
 /// The `acr` of a grant: what was asked for and met, else that of the policy that was.

@@ -178,8 +178,22 @@ pub async fn all(
     })
 }
 
-/// One access token: `token` itself, or a JWT with a `jti` derived from it. Opaque ones need a row.
+/// One access token: `token` itself, or a JWT with a `jti` derived from it. Opaque ones need a row; of the others the grant tells
+/// whether they are good still, for as long as they could be.
 async fn access(
+    request: &TokenRequest<'_>,
+    owner: &Owner<'_>,
+    detail: &GrantDetail,
+    token: String,
+    at: Seconds,
+) -> Result<(String, Seconds, Option<Change>), Refused> {
+    let (token, expires, row) = access_token(request, owner, detail, token, at).await?;
+    // A client's own token has no grant that is written.
+    let kept = owner.user.map(|_| Change::KeepGrant { grant: owner.grant.clone(), until: expires });
+    Ok((token, expires, row.or(kept)))
+}
+
+async fn access_token(
     request: &TokenRequest<'_>,
     owner: &Owner<'_>,
     detail: &GrantDetail,
@@ -189,6 +203,7 @@ async fn access(
     let client = &request.client;
     let tenant = &request.call.tenant;
     if oracle::is_of(tenant, detail) {
+        oracle::may_name_people(client)?;
         let (signed, expires) = oracle::claims::access_token(request, owner, detail, &token, at).await?;
         return Ok((signed, expires, None));
     }

@@ -4,7 +4,8 @@
 //! Owns what the dialect says differently (Oracle page §4). Decides nothing that the pipeline decides.
 
 use protocol::idcs::roles::Holder;
-use protocol::records::{GrantDetail, User};
+use protocol::oauth_error::{OAuthCode, Rejection};
+use protocol::records::{Client, GrantDetail, User};
 use serde::Serialize;
 
 use super::refused::Refused;
@@ -23,6 +24,18 @@ pub mod session;
 /// Whether a grant was made in this dialect, and its tokens speak it.
 pub fn is_of(tenant: &TenantView, detail: &GrantDetail) -> bool {
     detail.issuer == tenant.tenant.settings.oracle.issuer
+}
+
+/// A client that is to know people by names of its own has no tokens of this dialect, which name them as everybody does.
+///
+/// # Errors
+/// It is one.
+pub fn may_name_people(client: &Client) -> Result<(), Rejection> {
+    if client.pairwise {
+        let text = "a client with pairwise subjects cannot have tokens that name people";
+        return Err(Rejection::new(OAuthCode::UnauthorizedClient, text));
+    }
+    Ok(())
 }
 
 /// Whether the tenant counts a person among its administrators.
@@ -63,7 +76,6 @@ impl From<Tokens> for Said {
 /// # Errors
 /// A factor must be proved first, or the answer is of a kind the dialect does not have.
 pub fn say(answer: Answer) -> Result<Said, Refused> {
-    use protocol::oauth_error::Rejection;
     match answer {
         Answer::Tokens(tokens) => Ok(tokens.into()),
         Answer::Exchanged(exchanged) => Ok(exchanged.tokens.into()),

@@ -6,7 +6,6 @@ use protocol::claims;
 use protocol::oauth_error::Rejection;
 use protocol::records::{Carried, Client, GrantDetail, SourceKind, User, UserId};
 use serde_json::Value;
-use store::Change;
 
 use super::refused::Refused;
 use crate::app::App;
@@ -37,12 +36,6 @@ pub async fn usable(app: &App, call: &Call, client: &Client, id: &UserId) -> Res
 pub fn allowed(client: &Client, found: Option<User>) -> Result<User, Refused> {
     let usable = found.filter(|user| user.active && super::grants::entitled(client, user));
     usable.ok_or_else(|| Rejection::invalid_grant("the user may not have tokens").into())
-}
-
-/// What must be written first with what is given in somebody's name: refused where they were cut off since they were read, which may
-/// happen while it is signed.
-pub fn not_cut_off(user: &User) -> Change {
-    Change::NeedUser { user: user.id.clone(), not_before: user.not_before }
 }
 
 /// The claims of a person as they are now. A grant keeps them: a refresh does not read them anew (vendor page §4.7).

@@ -150,9 +150,8 @@ async fn exchange(app: &App, call: &Call) -> Result<(Grant, Answer), Refused> {
             Rejection::new(OAuthCode::UnauthorizedClient, "the grant type is not enabled for this client").into()
         );
     }
-    if call.is_oracle() && client.pairwise {
-        let text = "a client with pairwise subjects cannot have tokens that name people";
-        return Err(Rejection::new(OAuthCode::UnauthorizedClient, text).into());
+    if call.is_oracle() {
+        oracle::may_name_people(&client)?;
     }
     let request = TokenRequest { app, call, form: &form, client, presenter };
     Ok((grant, grants::exchange(grant, &request).await?))

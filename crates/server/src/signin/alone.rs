@@ -11,6 +11,7 @@ use store::{Challenge, Change, CommitError};
 use super::Failure;
 use super::driver::{IssueRequest, Made, SignIns, Submission, counter_key, kind_of};
 use super::factors::{self, Cause, Unusable};
+use super::standing::not_cut_off;
 use crate::secret::Secret;
 
 /// The member of a challenge's shown part that names its client. Never shown: see [`shown`].
@@ -173,6 +174,9 @@ impl SignIns<'_> {
         };
         let (passed, cause, mut changes) = (judgement.passed, judgement.cause, judgement.changes);
         if passed {
+            if let Some(user) = &looked_up.user {
+                changes.insert(0, not_cut_off(user));
+            }
             changes.push(Change::ClearAttempts { key: counter_key(proof.kind, &looked_up.counter) });
         }
         self.conclude_alone(passed, cause, changes).await?;

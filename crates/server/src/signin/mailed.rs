@@ -11,6 +11,7 @@ use store::{Change, CommitError, Item};
 
 use super::passwords::NotChanged;
 use super::{Failure, SignIns, factors};
+use crate::browser::session;
 use crate::delivery::{Channel, LinkText, Opens};
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -18,8 +19,6 @@ use crate::tokens;
 
 /// Characters: 238 random bits.
 const LENGTH: usize = 40;
-/// Sessions of browsers, by person.
-const SESSIONS: &str = "session";
 /// What it may be set to live, seconds.
 const LIFE: std::ops::RangeInclusive<Seconds> = 60..=86_400;
 /// Seconds that what was proved in one request may be used in the next.
@@ -238,9 +237,7 @@ impl SignIns<'_> {
             Change::DropItemsOf { kind: kind(Opens::NewPassword), owner: id.0.clone() },
             Change::ClearAttempts { key: super::driver::counter_key(engine::FactorKind::Password, id.as_str()) },
         ];
-        for kind in [SESSIONS, crate::browser::session::CODES] {
-            changes.push(Change::DropItemsOf { kind, owner: id.0.clone() });
-        }
+        changes.extend(session::end_all_of(&id));
         changes.extend(super::trust::end_all(&id));
         changes.extend(notices);
         match self.app.commit(&self.tenant.tenant.id, "password recovered", changes).await {

@@ -14,11 +14,16 @@ use store::{Change, CommitError};
 
 use super::factors::{Cause, Judgement};
 use super::notice::Notice;
+use super::standing::not_cut_off;
 use super::{Failure, SignIns, Submission};
+use crate::browser::session;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::hashing::HashError;
 use crate::secret::Secret;
+
+/// How often a password is set anew because the record of the person changed meanwhile.
+const RESETS: usize = 5;
 
 /// Why a password was not changed.
 #[derive(Debug)]
@@ -96,6 +101,7 @@ impl SignIns<'_> {
         let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
         let (passed, cause, mut changes) = (judgement.passed, judgement.cause, judgement.changes);
         if passed {
+            changes.splice(..0, looked_up.user.as_ref().map(not_cut_off));
             changes.push(Change::ClearAttempts { key: super::driver::counter_key(looked_up.kind, &looked_up.counter) });
         }
         self.conclude_alone(passed, cause, changes).await?;
@@ -103,16 +109,15 @@ impl SignIns<'_> {
         if only_due && self.why_due(&user).await?.is_none() {
             return Err(Failure::NotNow(NotNow::OutOfTurn).into());
         }
-        self.replace_password(&user.id, new).await?;
+        self.replace_password(&user, new).await?;
         Ok(user)
     }
 
-    /// Gives a person a new password in place of the one just proved. Refused where it was changed meanwhile.
-    ///
-    /// # Errors
-    /// The new one will not do, the person is gone, the password was changed meanwhile, too much to do, or the store failed.
-    pub async fn replace_password(self, user: &UserId, to: Secret<String>) -> Result<(), NotChanged> {
-        let user = self.person(user).await?.filter(|user| user.active).ok_or(Failure::Stale)?;
+    /// Gives a person a new password in place of the one just proved. Refused where it was changed, or they were cut off, since they
+    /// were read for the proof.
+    async fn replace_password(self, proved: &User, to: Secret<String>) -> Result<(), NotChanged> {
+        let user = self.person(&proved.id).await?;
+        let user = user.filter(|user| user.active && user.not_before == proved.not_before).ok_or(Failure::Stale)?;
         let Some(from) = user.password.clone() else { return Err(Failure::Stale.into()) };
         let remembered = self.remembered(&user).await?;
         self.judge_new(&to, &user.username, Some(&user)).await?;
@@ -121,32 +126,43 @@ impl SignIns<'_> {
         let record = remembered.changed(Some(from.clone()), at, false, self.tenant.tenant.settings.password.history)?;
         let [devices, stays] = super::trust::end_all(&user.id);
         let notice = self.tell(&user.id, Notice::of(Happened::PasswordChanged)).await?;
-        let mut changes = vec![Change::Rehash { user: user.id, from, to: hash, at }, record, devices, stays];
+        let mut changes =
+            vec![not_cut_off(&user), Change::Rehash { user: user.id, from, to: hash, at }, record, devices, stays];
         changes.extend(notice);
         Ok(self.keep_password(changes).await?)
     }
 
-    /// Gives a person a new password whatever the old one was. Every token issued before is dead. With `must_change` it only
-    /// serves to set another.
+    /// Gives a person a new password whatever the old one was. Every token issued and every session begun before is dead. With
+    /// `must_change` it only serves to set another.
     ///
     /// # Errors
     /// The new one will not do, the person is gone, too much to do, or the store failed.
-    pub async fn reset_password(self, mut user: User, to: Secret<String>, must_change: bool) -> Result<(), NotChanged> {
-        let (now, before) = (self.app.world.now(), user.clone());
-        self.judge_new(&to, &user.username, Some(&user)).await?;
-        let remembered = self.remembered(&user).await?;
-        let most = self.tenant.tenant.settings.password.history;
-        let record = remembered.changed(user.password.take(), now, must_change, most)?;
-        user.password = Some(self.hashed(to).await?);
-        user.not_before = now;
-        user.updated = now;
-        // `not_before` counts in whole seconds; the grants die exactly.
-        let grants = Change::RevokeGrantsOf(user.id.clone());
-        let [devices, stays] = super::trust::end_all(&user.id);
-        let notice = self.tell_of_record(&before, &user).await?;
-        let mut changes = vec![Change::PutUser(user), grants, record, devices, stays];
-        changes.extend(notice);
-        Ok(self.keep_password(changes).await?)
+    pub async fn reset_password(self, user: &User, to: Secret<String>, must_change: bool) -> Result<(), NotChanged> {
+        self.judge_new(&to, &user.username, Some(user)).await?;
+        let hash = self.hashed(to).await?;
+        for _ in 0..RESETS {
+            // Read after the hash was made: what else was changed meanwhile stays.
+            let read = self.app.store.person(&self.tenant.tenant.id, &user.id).await.map_err(Fault::from)?;
+            let (before, version) = read.ok_or(Failure::Stale)?;
+            let (mut user, now) = (before.clone(), self.app.world.now());
+            let most = self.tenant.tenant.settings.password.history;
+            let record =
+                self.remembered(&before).await?.changed(user.password.replace(hash.clone()), now, must_change, most)?;
+            user.not_before = now;
+            user.updated = now;
+            let notice = self.tell_of_record(&before, &user).await?;
+            let id = user.id.clone();
+            // `not_before` counts in whole seconds; the grants die exactly.
+            let mut changes = vec![Change::EditUser { user, version }, Change::RevokeGrantsOf(id.clone()), record];
+            changes.extend(session::end_all_of(&id));
+            changes.extend(super::trust::end_all(&id));
+            changes.extend(notice);
+            match self.keep_password(changes).await {
+                Err(Failure::Stale) => {}
+                done => return Ok(done?),
+            }
+        }
+        Err(Failure::Stale.into())
     }
 
     /// A password that whoever keeps the directory gives to a person: judged and hashed, and what is to be written beside it in

@@ -1,7 +1,8 @@
-//! How a person stands with the counters: whether wrong passwords keep them out at present. Changes nothing.
+//! How a person stands: whether wrong passwords keep them out at present, and that nobody cut them off meanwhile. Changes nothing.
 
 use engine::FactorKind;
-use protocol::records::{Seconds, UserId};
+use protocol::records::{Seconds, User, UserId};
+use store::Change;
 
 use super::SignIns;
 use super::driver::counter_key;
@@ -14,6 +15,12 @@ pub struct Standing {
     pub failures: i64,
     /// No password of theirs is judged before this moment; none where it is.
     pub rests_until: Option<Seconds>,
+}
+
+/// What must be written first with what is proved by somebody or given in their name: refused where they were switched off or cut off
+/// since they were read. A password takes a while to judge and a token to sign, and meanwhile another may have been set.
+pub fn not_cut_off(user: &User) -> Change {
+    Change::NeedUser { user: user.id.clone(), not_before: user.not_before }
 }
 
 impl SignIns<'_> {

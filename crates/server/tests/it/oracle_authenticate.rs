@@ -542,11 +542,11 @@ async fn a_password_that_is_due_names_the_person_and_the_state_serves_for_the_ne
     let view = server.app.directories.current().tenant(&server.tenant()).unwrap().clone();
     let sign_ins = countersign::signin::SignIns { app: &server.app, tenant: &view };
     let user = sign_ins.person(&world::ID.into()).await.unwrap().unwrap();
-    sign_ins.reset_password(user, "Another-Secret-2".into(), false).await.unwrap();
+    sign_ins.reset_password(&user, "Another-Secret-2".into(), false).await.unwrap();
     page.credentials(&start, None, with("Another-Secret-2")).await.token();
     // One that was set for one use must be changed.
     let user = sign_ins.person(&world::ID.into()).await.unwrap().unwrap();
-    sign_ins.reset_password(user, "Only-For-Once-3".into(), true).await.unwrap();
+    sign_ins.reset_password(&user, "Only-For-Once-3".into(), true).await.unwrap();
     let due = page.credentials(&start, None, with("Only-For-Once-3")).await;
     due.expect(401, "failed", Some("AUTH-3005"));
     assert_eq!(due.body["userId"], world::ID);

@@ -235,6 +235,54 @@ async fn who_administers_is_the_persons_own_and_the_clients_to_pass_on() {
     assert_eq!(pat["user_isAdmin"], false);
 }
 
+/// A token lives for as long as it was asked to, and administers for as long as its person does.
+#[tokio::test]
+async fn attack_66_who_administers_no_more_does_not_with_a_token_of_before() {
+    let server = Setup::new()
+        .add(&client(
+            "console",
+            "console-secret",
+            "grant_types = [\"client_credentials\", \"urn:ietf:params:oauth:grant-type:jwt-bearer\"]\n\
+             app_roles = [\"Signin\", \"Me\", \"Identity Domain Administrator\"]",
+        ))
+        .start()
+        .await;
+    let authn = server.page().await.password(None, "scott", "hunter22").await.token().to_owned();
+    let scope = format!("{MINE} urn:opc:resource:expiry=31536000");
+    let form = [("grant_type", BEARER), ("scope", scope.as_str()), ("assertion", authn.as_str())];
+    let said = server.ask("POST", TOKEN).basic("console", "console-secret").form(&form).send().await.expect(200);
+    let token = said["access_token"].as_str().unwrap();
+    server.get("/admin/v1/Apps", token).await.expect(200);
+    let (group, user) = ("604000ADMS".into(), server.cast.admin.id.into());
+    server.store.commit(&server.tenant(), "test", vec![store::Change::LeaveGroup { group, user }]).await.unwrap();
+    assert!([401, 403].contains(&server.get("/admin/v1/Apps", token).await.status.as_u16()));
+    server.get("/admin/v1/Me", token).await.expect(200);
+}
+
+/// Its tokens name people as everybody does, wherever they are asked for.
+#[tokio::test]
+async fn a_client_with_pairwise_subjects_has_no_tokens_of_this_dialect() {
+    let callback = "https://one.example.test/cb";
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    let more = format!(
+        "pairwise = true\nredirect_uris = [{callback:?}]\n\
+         grant_types = [\"authorization_code\", \"implicit\", {device:?}]\n\
+         response_types = [\"code\", \"id_token\", \"id_token token\"]"
+    );
+    let server = Setup::new().add(&client("hidden", "s", &more)).start().await;
+    for kind in ["code", "id_token", "id_token token"] {
+        let kind = kind.replace(' ', "%20");
+        let path = format!(
+            "/oauth2/v1/authorize?client_id=hidden&response_type={kind}&scope=openid&state=7&nonce=n&redirect_uri={callback}"
+        );
+        let reply = server.ask("GET", &path).send().await;
+        let location = reply.header("location");
+        assert!(location.starts_with(callback) && location.contains("error=unauthorized_client"), "{kind}: {location}");
+    }
+    let form = [("response_type", "device_code"), ("client_id", "hidden"), ("scope", "openid")];
+    assert_eq!(refused(&server.post_form("/oauth2/v1/device", &form).await, 400), "unauthorized_client");
+}
+
 #[tokio::test]
 async fn tokens_are_introspected_revoked_and_opened_in_this_dialect() {
     let server = TestServer::start().await;

@@ -517,3 +517,35 @@ async fn attack_26_the_second_factor_is_asked_for_here_too() {
     let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
     server.token(&form).await.oauth_error(400, "invalid_grant", "CSIAQ");
 }
+
+/// What policy interrupts goes on as it would have without: nobody acts alone who acted for another, and nothing is wider.
+#[tokio::test]
+async fn attack_57_and_58_a_refresh_that_is_challenged_keeps_the_bounds_of_its_exchange() {
+    let bench = Bench::new().await;
+    let mut server = bench.server.clone();
+    server
+        .change_client("strict", |client| {
+            client.grant_types.extend(["refresh_token".to_owned(), "client_credentials".to_owned()]);
+            client.exchange_actors.insert("strict".to_owned());
+            client.actor_token_types.push(ACCESS.to_owned());
+            client.policy_grants.token_exchange = false;
+            client.policy_grants.refresh_token = true;
+        })
+        .await;
+    server.cast = Cast { client: "strict", secret: "s", ..ACME };
+    let subject = text(&bench.tokens("shop", ACME.admin, "orders.read").await, "access_token");
+    let own = bench.own("strict").await;
+    let act = [("actor_token", own.as_str()), ("actor_token_type", ACCESS)];
+    let first = bench.exchange("strict", &subject, &act).await.expect(200);
+    let before = bench.introspect("strict", &text(&first, "access_token")).await;
+    assert_eq!(before["act"], json!({ "sub": "strict" }));
+    server.world.advance(600);
+    let challenge = Challenge::of(&server.refresh(&text(&first, "refresh_token")).await);
+    let assertion = server.prove_code(&challenge.token).await;
+    let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str()), ("scope", "openid email")];
+    let second = server.token(&form).await.expect(200);
+    let after = bench.introspect("strict", &text(&second, "access_token")).await;
+    assert_eq!(after["act"], before["act"]);
+    assert_eq!(after["exp"], before["exp"], "no token of an exchange outlives what was exchanged");
+    assert_eq!(second["scope"], first["scope"], "{second}");
+}

@@ -529,6 +529,32 @@ refresh_token_lifetime = 600"#;
     server.refresh(text(&second, "refresh_token")).await.oauth_error(400, "invalid_grant", "CSIAQ0158E ");
 }
 
+/// The row of a dead grant is what says that its tokens are dead, and of a JWT there is no other.
+#[tokio::test]
+async fn attack_24_a_jwt_of_a_dead_grant_does_not_come_back_when_the_grant_is_forgotten() {
+    let more = r#"grant_types = ["policyauth", "refresh_token"]
+policy = 420017
+policy_grants = { policyauth = true }
+access_token_format = "jwt"
+grant_lifetime = 1000"#;
+    let mut server = Setup::new().add(&client("signed", "s", more)).start().await;
+    server.cast = crate::support::Cast { client: "signed", secret: "s", ..ACME };
+    let refreshed = async |first: Value| server.refresh(text(&first, "refresh_token")).await.expect(200);
+    for once_more in [false, true] {
+        let first = server.sign_in_other().await;
+        let last = if once_more { refreshed(first).await } else { first };
+        let token = text(&last, "access_token");
+        assert_eq!(server.introspect(token).await["active"], true);
+        revoke_as(&server, "signed", "s", text(&last, "refresh_token")).await;
+        for _ in 0..7 {
+            assert_eq!(server.introspect(token).await, json!({ "active": false }));
+            server.world.advance(1000);
+            while server.store.sweep(server.world.now(), 100).await.unwrap() > 0 {}
+        }
+        assert_eq!(server.introspect(token).await, json!({ "active": false }));
+    }
+}
+
 // --- introspection, revocation, userinfo ---
 
 #[tokio::test]

@@ -188,7 +188,16 @@ async fn attack_47_trust_ends_with_the_password_with_the_factor_and_when_it_is_t
                 let view = sign_ins(server);
                 let scott = UserId::from(ACME.admin.id);
                 let to = Secret::from("quite-another-one-77");
-                SignIns { app: &server.app, tenant: &view }.replace_password(&scott, to).await.unwrap();
+                SignIns { app: &server.app, tenant: &view }
+                    .change_password(
+                        Some(&scott),
+                        &ACME.source.into(),
+                        ACME.admin.username,
+                        ACME.admin.password.to_owned().into(),
+                        to,
+                    )
+                    .await
+                    .unwrap();
             })
         }),
         ("a password that was reset", |server| {
@@ -196,7 +205,7 @@ async fn attack_47_trust_ends_with_the_password_with_the_factor_and_when_it_is_t
                 let view = sign_ins(server);
                 let scott = person(server, ACME.admin.id).await;
                 let to = Secret::from("quite-another-one-77");
-                SignIns { app: &server.app, tenant: &view }.reset_password(scott, to, false).await.unwrap();
+                SignIns { app: &server.app, tenant: &view }.reset_password(&scott, to, false).await.unwrap();
             })
         }),
         ("the factor is gone", |server| {

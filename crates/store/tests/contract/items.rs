@@ -146,3 +146,27 @@ fn items_are_dropped_by_owner_and_by_link_and_nothing_else_is() {
         assert_eq!(store.items_of(&tenant(), "session", "v", 10).await.unwrap().len(), 1);
     });
 }
+
+#[test]
+fn what_needs_an_item_of_a_version_is_refused_once_it_is_another() {
+    on_both(|store| async move {
+        let item = Item {
+            kind: "consent",
+            name: "one".to_owned(),
+            owner: None,
+            link: None,
+            created: NOW,
+            expires: NOW + 10,
+            body: "{}".to_owned(),
+            version: 0,
+        };
+        do_one(&store, Change::PutItem(item.clone())).await;
+        let need = |version| vec![Change::NeedItem { kind: "consent", name: "one".to_owned(), version }];
+        store.commit(&tenant(), "test", need(1)).await.unwrap();
+        do_one(&store, Change::PutItem(Item { version: 1, ..item })).await;
+        refused(store.commit(&tenant(), "test", need(1)).await);
+        store.commit(&tenant(), "test", need(2)).await.unwrap();
+        do_one(&store, Change::TakeItem { kind: "consent", name: "one".to_owned(), version: None }).await;
+        refused(store.commit(&tenant(), "test", need(2)).await);
+    });
+}

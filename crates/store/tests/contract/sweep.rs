@@ -85,3 +85,18 @@ fn old_decisions_are_forgotten_when_asked() {
         assert!(store.record(&tenant(), "r3").await.unwrap().is_some());
     });
 }
+
+#[test]
+fn a_dead_grant_is_remembered_as_long_as_a_token_of_which_no_row_tells() {
+    on_both(|store| async move {
+        let keep = |until| Change::KeepGrant { grant: "g".into(), until };
+        store.commit(&tenant(), "test", vec![keep(NOW + 10_000), Change::AddGrant(grant("g"))]).await.unwrap();
+        do_one(&store, Change::NeedGrant { grant: "g".into(), until: NOW + 20_000 }).await;
+        do_one(&store, Change::NeedGrant { grant: "g".into(), until: NOW + 5 }).await;
+        do_one(&store, Change::RevokeGrant("g".into())).await;
+        refused(store.commit(&tenant(), "test", vec![Change::NeedGrant { grant: "g".into(), until: NOW }]).await);
+        while store.sweep(NOW + 19_999, 100).await.unwrap() > 0 {}
+        assert!(store.grant(&tenant(), &"g".into()).await.unwrap().is_some(), "it must not come back to life");
+        assert!(store.sweep(NOW + 20_000, 100).await.unwrap() > 0);
+    });
+}

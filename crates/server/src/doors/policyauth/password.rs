@@ -123,9 +123,8 @@ pub async fn reset(State(app): State<App>, Path(id): Path<String>, call: Call) -
     };
     let sign_ins = SignIns { app: &app, tenant: &call.tenant };
     let user = sign_ins.by_login(&source.id, username).await?.ok_or(Refusal::NotFound)?;
-    let id = user.id.clone();
-    sign_ins.reset_password(user, Secret::from(new), false).await.map_err(|not| unchanged(&call, not))?;
-    tracing::info!(tenant = %call.tenant.tenant.id, user = %id, %actor, "password reset");
+    sign_ins.reset_password(&user, Secret::from(new), false).await.map_err(|not| unchanged(&call, not))?;
+    tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, %actor, "password reset");
     let body = json!({ "messageId": "CSIAH0324I", "messageDescription": "The password was reset." });
     Ok(reply::json(StatusCode::OK, &body))
 }

@@ -22,6 +22,7 @@ use super::{Stop, Visit, levels, stop};
 use crate::browser::interaction::Outcome;
 use crate::browser::{Session, cookies};
 use crate::fault::Fault;
+use crate::signin::standing::not_cut_off;
 
 /// Characters of the salt of `session_state`.
 const SALT: usize = 16;
@@ -150,7 +151,7 @@ impl Visit<'_> {
         }
         if kind.token {
             let lifetime = client.grant_lifetime.unwrap_or(call.tenant.tenant.settings.grant_lifetime);
-            changes.insert(0, person::not_cut_off(user));
+            changes.insert(0, not_cut_off(user));
             changes.push(Change::AddGrant(Grant {
                 id: outcome.grant.clone(),
                 tenant: call.tenant.tenant.id.clone(),

@@ -41,15 +41,14 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
         return Err(unusable());
     }
     // What was allowed may have been taken back since.
-    if !consents::holds(app, &call.tenant.tenant.id, client, &user.id, &authorized.detail.scope).await? {
-        return Err(unusable());
-    }
-    match redeem(request, *authorized, &user, *spend).await {
+    let consent = consents::held(app, &call.tenant.tenant.id, client, &user.id, &authorized.detail.scope).await?;
+    let consent = consent.ok_or_else(unusable)?;
+    match redeem(request, *authorized, &user, *spend, consent.clone()).await {
         Err(Refused::Rejected(rejection)) => match codes::find(app, call, code).await? {
             // Somebody redeemed it at the same moment. Nobody can tell who of the two had it rightly.
             Found::Spent(grant) => kill(request, grant).await,
             // The person signed in anew at the same moment, in the place of the session it came of; or that was ended.
-            Found::Good(authorized, spend) => redeem(request, *authorized, &user, *spend).await,
+            Found::Good(authorized, spend) => redeem(request, *authorized, &user, *spend, consent).await,
             Found::Unknown => Err(rejection.into()),
         },
         done => done,
@@ -75,6 +74,7 @@ async fn redeem(
     authorized: Authorized,
     user: &User,
     spend: Change,
+    consent: Vec<Change>,
 ) -> Result<Answer, Refused> {
     let TokenRequest { app, call, client, .. } = request;
     let tenant = &call.tenant.tenant;
@@ -93,6 +93,7 @@ async fn redeem(
     let mut grant = resume::next_grant(request, &id, Some(user.id.clone()), detail, earlier)?;
     grant.session = codes::bound(client, &scope).then(|| session.clone());
     // Signing out drops the codes there are. Another node may have looked the session up before, and written its code after.
-    let changes = vec![session::not_ended(session), spend];
+    let mut changes = vec![session::not_ended(session), spend];
+    changes.extend(consent);
     resume::hand_out(request, grant, user, &scope, None, changes).await.map(Answer::Tokens)
 }

@@ -136,11 +136,16 @@ async fn rotate(
             challenge_or_denial => return resume::answer(request, challenge_or_denial).await.map(Some),
         }
     }
-    let next = successor(request, grant, &user, now)?;
+    let next = successor(request, grant.clone(), &user, now)?;
     let turn = if client.renew_refresh_token { issue::Turn::First } else { issue::Turn::Further };
     let issued = issue::all(request, &next, &user, &scope, turn).await?;
     changes.extend(issued.changes);
-    changes.push(Change::UpdateGrant(next));
+    changes.push(if next == grant {
+        // A token that stays good may be used by many at once: none of them changes what another is at.
+        Change::NeedGrant { grant: next.id, until: now + issued.tokens.expires_in }
+    } else {
+        Change::UpdateGrant(next)
+    });
     match app.commit(&call.tenant.tenant.id, "refresh", changes).await {
         Ok(()) => Ok(Some(Answer::Tokens(issued.tokens))),
         Err(CommitError::Refused { .. }) => Ok(None),

@@ -1,9 +1,10 @@
 //! What several grants do once a sign-in says what is next: challenge, deny, or redeem into tokens.
 
+use engine::Proof;
 use protocol::form::Form;
 use protocol::idcs::{self, roles::Holder};
 use protocol::oauth_error::{OAuthCode, Rejection};
-use protocol::records::{AccessTokenFormat, Carried, Client, Grant, GrantDetail, GrantId, User, UserId};
+use protocol::records::{AccessTokenFormat, Carried, Client, Grant, GrantDetail, GrantId, Seconds, User, UserId};
 use protocol::scope;
 use store::Change;
 
@@ -17,6 +18,7 @@ use super::super::token::{Answer, Challenge, Exchanged, TokenRequest, Tokens};
 use crate::browser::session;
 use crate::fault::Fault;
 use crate::policy_document::allowed_factors;
+use crate::signin::standing::not_cut_off;
 use crate::signin::stored::Wanted;
 use crate::signin::{Flow, Next, SignIns};
 use crate::tokens;
@@ -53,33 +55,46 @@ async fn redeem(request: &TokenRequest<'_>, flow: Flow) -> Result<Answer, Refuse
     if resume.exchange.as_ref().is_some_and(|exchange| exchange.not_after <= now) {
         return Err(Rejection::invalid_grant("the token that was exchanged has expired").into());
     }
-    let scope = scope_now(request, &resume.scope)?;
+    // What is renewed or exchanged stays within its bounds: they were drawn when it began.
+    let bounded = resume.renews || resume.exchange.is_some();
+    let scope = if bounded { resume.scope.clone() } else { scope_now(request, &resume.scope)? };
+    let said = if bounded { None } else { authorization_details(request.form)? };
     let state = &flow.stored.state;
     let outlives = scope.iter().any(|one| one == scope::OFFLINE_ACCESS);
     let of_session = resume.session.as_ref().filter(|_| !outlives);
+    let begun = match &earlier {
+        Some(grant) => GrantDetail {
+            claims: match person::refresh(&call.tenant, call.host(), client, &user, &grant.detail)? {
+                Some(anew) => anew,
+                None => grant.detail.claims.clone(),
+            },
+            generation: grant.detail.generation.saturating_add(1),
+            ..grant.detail.clone()
+        },
+        None => GrantDetail {
+            scope: scope.clone(),
+            original_grant_type: resume.grant_type.clone(),
+            resource: resume.resource.clone(),
+            authorization_details: said.or_else(|| resume.authorization_details.clone()),
+            act: resume.exchange.as_ref().and_then(|exchange| exchange.act.clone()),
+            not_after: resume.exchange.as_ref().map(|exchange| exchange.not_after).or(of_session.map(|of| of.ends)),
+            claims: person::snapshot(&call.tenant, call.host(), client, &user)?,
+            issuer: resume.issuer.clone(),
+            seed: app.world.token(22),
+            ..GrantDetail::default()
+        },
+    };
     let detail = GrantDetail {
-        scope: if let Some(grant) = &earlier { grant.detail.scope.clone() } else { scope.clone() },
-        original_grant_type: resume.grant_type.clone(),
         grant_type: grant_type(request),
         // In the words of the dialect, which the rest of it says.
         amr: Vec::new(),
         proofs: Carried::of(&state.proofs).map_err(|error| Fault::internal("proofs", error))?,
         auth_time: state.proofs.iter().map(|proof| proof.at).max(),
         policy: state.policy.map(|policy| policy.id),
-        resource: resume.resource.clone(),
-        authorization_details: authorization_details(request.form)?.or_else(|| resume.authorization_details.clone()),
-        session_id: resume.context.as_ref().and_then(|context| context.session_id.clone()),
+        session_id: resume.context.as_ref().and_then(|context| context.session_id.clone()).or(begun.session_id),
         sid: resume.session.as_ref().map(|of| of.id.clone()).or_else(|| Some(app.world.uuid())),
-        nonce: None,
-        claims_request: None,
-        acr: None,
-        act: resume.exchange.as_ref().and_then(|exchange| exchange.act.clone()),
-        not_after: resume.exchange.as_ref().map(|exchange| exchange.not_after).or(of_session.map(|of| of.ends)),
-        claims: person::snapshot(&call.tenant, call.host(), client, &user)?,
         base: call.base.clone(),
-        issuer: resume.issuer.clone(),
-        seed: earlier.as_ref().map_or_else(|| app.world.token(22), |grant| grant.detail.seed.clone()),
-        generation: earlier.as_ref().map_or(0, |grant| grant.detail.generation.saturating_add(1)),
+        ..begun
     };
     let detail = GrantDetail { amr: methods::said(&detail, &state.proofs), ..detail };
     let mut grant = next_grant(request, &flow.id, Some(user.id.clone()), detail, earlier)?;
@@ -109,6 +124,10 @@ pub async fn hand_out(
     wanted: Option<Wanted>,
     mut changes: Vec<Change>,
 ) -> Result<Tokens, Refused> {
+    // They may have been cut off after what they proved was looked at.
+    if earliest(&grant.detail)?.is_some_and(|at| at < user.not_before) {
+        return Err(Rejection::invalid_grant("the user has to sign in anew").into());
+    }
     let issued = match wanted {
         Some(Wanted::Jwt) => {
             let client = Client { access_token_format: AccessTokenFormat::Jwt, ..(*request.client).clone() };
@@ -120,7 +139,7 @@ pub async fn hand_out(
         Some(Wanted::AccessToken) | None => issue::all(request, &grant, user, scope, issue::Turn::First).await?,
     };
     changes.extend(issued.changes);
-    changes.insert(0, person::not_cut_off(user));
+    changes.insert(0, not_cut_off(user));
     changes.push(match grant.version {
         // Stored as the first version: what comes back with it is no new grant.
         0 => Change::AddGrant(Grant { version: 1, ..grant }),
@@ -128,6 +147,12 @@ pub async fn hand_out(
     });
     issue::commit(request, "tokens", changes).await?;
     Ok(issued.tokens)
+}
+
+/// When the first of what a grant rests on was proved.
+fn earliest(detail: &GrantDetail) -> Result<Option<Seconds>, Fault> {
+    let proofs: Vec<Proof> = detail.proofs.read().map_err(|error| Fault::internal("the proofs of a grant", error))?;
+    Ok(proofs.iter().map(|proof| proof.at).min())
 }
 
 /// The grant as it stands once these tokens are out: a new one, or the next state of an earlier one.

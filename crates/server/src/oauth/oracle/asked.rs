@@ -159,6 +159,7 @@ async fn about(app: &App, call: &Call) -> Result<Response, Refused> {
 /// The person is gone, no RSA key signs, or the store failed.
 pub async fn id_token(of: IdTokenOf<'_>) -> Result<String, Refused> {
     let IdTokenOf { app, tenant, client, detail, .. } = of;
+    super::may_name_people(client)?;
     let user = app.store.user(&tenant.tenant.id, of.user).await?.filter(|user| user.active);
     let user = user.ok_or_else(|| Rejection::invalid_grant("the user may not have tokens"))?;
     let lifetime = client.id_token_lifetime.unwrap_or(tenant.tenant.settings.id_token_lifetime);

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::signin::factors::questions::Answers;
 use crate::signin::factors::{self, Cause, Judgement};
 use crate::signin::notice::Notice;
+use crate::signin::standing::not_cut_off;
 use crate::signin::upstream::Vouched;
 use crate::tokens;
 
@@ -175,6 +176,9 @@ impl SignIns<'_> {
         let mut after = flow.clone();
         let step = self.advance(&mut after, Event::Judged(verdict))?;
         let mut changes = judgement.changes;
+        if let Some(user) = user.as_ref().filter(|_| judgement.passed) {
+            changes.insert(0, not_cut_off(user));
+        }
         let own = changes.len();
         for effect in step.effects {
             match effect {
