@@ -168,21 +168,45 @@ impl Gate<'_> {
     /// # Errors
     /// See [`Failure`].
     pub async fn end_enrolment(&self, flow: Flow, step: &SignInStep) -> Result<Passage, Failure> {
-        let expected =
-            Expected { username: step.username.clone(), realm: step.realm.clone(), known: step.known.clone() };
-        let user = match &flow.stored.state.subject {
-            Some(subject) => self.sign_ins().person(&UserId::from(subject.as_str())).await?,
-            None => None,
+        let (flow, user) = match self.enrolling(flow, step).await? {
+            Ok(going_on) => going_on,
+            Err(ended) => return Ok(ended),
         };
-        let user = user.filter(|user| user.active && entitled(self.client, user));
-        let user = user.ok_or(Failure::NotNow(engine::NotNow::OtherPerson))?;
         let after = match flow.stored.state.policy {
             Some(reference) => Some(policy::pinned(self.app, self.call, reference).await?),
             None => None,
         };
         let after = after.as_ref().map(|policy| applied::for_stage(&self.call.tenant, policy, None));
         let facts = self.facts_of(&user).await?;
-        Ok(passage(self.sign_ins().end_enrolment(flow, after, &facts).await?, expected))
+        Ok(passage(self.sign_ins().end_enrolment(flow, after, &facts).await?, expected(step)))
+    }
+
+    /// The person who enrols in the middle of a sign-in, as they are now; or how it ended, where they may not go on.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn enrolling(&self, flow: Flow, step: &SignInStep) -> Result<Result<(Flow, User), Passage>, Failure> {
+        let user = match &flow.stored.state.subject {
+            Some(subject) => self.sign_ins().person(&UserId::from(subject.as_str())).await?,
+            None => None,
+        };
+        self.still(flow, user, step).await
+    }
+
+    /// Refuses a sign-in whose person may not go on with it any more.
+    async fn still(
+        &self,
+        flow: Flow,
+        user: Option<User>,
+        step: &SignInStep,
+    ) -> Result<Result<(Flow, User), Passage>, Failure> {
+        match user.filter(|user| flow.speaks_for(user) && entitled(self.client, user)) {
+            Some(user) => Ok(Ok((flow, user))),
+            None => {
+                let refused = self.sign_ins().refuse(flow, Refusal::NotEntitled).await?;
+                Ok(Err(passage(refused, expected(step))))
+            }
+        }
     }
 
     async fn go_on(
@@ -198,15 +222,9 @@ impl Gate<'_> {
             Some(user) => Some(user),
             None => sign_ins.person(subject).await?,
         };
-        let expected =
-            Expected { username: step.username.clone(), realm: step.realm.clone(), known: step.known.clone() };
-        // What was proved before a person was cut off counts no more.
-        let good = user.filter(|user| {
-            let proofs = &flow.stored.state.proofs;
-            user.active && proofs.iter().all(|proof| proof.at >= user.not_before) && entitled(self.client, user)
-        });
-        let Some(user) = good else {
-            return Ok(passage(sign_ins.refuse(flow, Refusal::NotEntitled).await?, expected));
+        let (flow, user) = match self.still(flow, user, step).await? {
+            Ok(going_on) => going_on,
+            Err(ended) => return Ok(ended),
         };
         let after = match flow.stored.state.policy {
             Some(reference) => Some(policy::pinned(self.app, self.call, reference).await?),
@@ -214,8 +232,12 @@ impl Gate<'_> {
         };
         let after = after.as_ref().map(|policy| applied::for_stage(&self.call.tenant, policy, None));
         let facts = self.facts_of(&user).await?;
-        Ok(passage(sign_ins.proceed(flow, receipt, after, &facts).await?, expected))
+        Ok(passage(sign_ins.proceed(flow, receipt, after, &facts).await?, expected(step)))
     }
+}
+
+fn expected(step: &SignInStep) -> Expected {
+    Expected { username: step.username.clone(), realm: step.realm.clone(), known: step.known.clone() }
 }
 
 fn passage(next: Next, expected: Expected) -> Passage {

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::FactorKind;
-use protocol::records::{Enrolment, EnrolmentId, Seconds, UserId};
+use protocol::records::{Enrolment, EnrolmentId, Seconds, User, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Change, CommitError, Item};
@@ -263,7 +263,9 @@ impl SignIns<'_> {
         let found = self.app.store.item(tenant, INVITATION, &name(code)).await.map_err(Fault::from)?;
         let Some(item) = found.filter(|item| item.expires > now) else { return Ok(None) };
         let Some(user) = item.owner.map(UserId::from) else { return Ok(None) };
-        let Some(person) = self.person(&user).await?.filter(|person| person.active) else { return Ok(None) };
+        // What was invited before a person was cut off is no phone of theirs.
+        let invited = |person: &User| person.active && item.created >= person.not_before;
+        let Some(person) = self.person(&user).await?.filter(invited) else { return Ok(None) };
         let Invitation { profile, account, device, generator, generates_only } =
             serde_json::from_str(&item.body).map_err(|error| Fault::internal("an invitation", error))?;
         let about = About { active: false, profile, account, attributes };

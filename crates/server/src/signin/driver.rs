@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use engine::facts::{ClientType, Facts};
 use engine::policy::Policy;
 use engine::{Effect, Event, Level, NotNow, Prior, Prompt, Refusal, Start, Step, Who};
-use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, GrantId};
+use protocol::records::{ChallengeId, ClientId, Digest, Enrolment, GrantId, User};
 use store::{Change, CommitError, SignInRow};
 
 mod enrol;
@@ -46,6 +46,13 @@ pub struct Flow {
     pub stored: Stored,
     handle: Digest,
     version: i64,
+}
+
+impl Flow {
+    /// Whether what was proved in it speaks for this person still: what was proved before they were cut off counts no more.
+    pub fn speaks_for(&self, user: &User) -> bool {
+        user.active && self.stored.state.proofs.iter().all(|proof| proof.at >= user.not_before)
+    }
 }
 
 /// What a sign-in begins with.

@@ -2,6 +2,7 @@
 //! only offered.
 
 use countersign::signin::SignIns;
+use protocol::records::UserId;
 use serde_json::json;
 
 use crate::hosted_account::base32;
@@ -118,6 +119,71 @@ async fn attack_a_password_enrols_nothing_beside_the_factors_somebody_has() {
     let page = visitor.submit(&page, &[("address", "+49 171 12345")]).await;
     let back = visitor.submit(&page, &[("code", &server.code("+4917112345").await)]).await;
     assert_eq!(amr(&server, &back).await, json!(["mfa", "otp", "pwd", "sms"]));
+}
+
+/// A stolen password leads as far as these pages. The one that its owner is given closes them.
+#[tokio::test]
+async fn a_new_password_ends_every_enrolment_that_the_old_one_led_to() {
+    let server = with("required", r#"["totp", "fido2", "emailotp", "signatures"]"#).start().await;
+    let mut dialogues = Vec::new();
+    for way in ["totp", "passkey", "email", "phone"] {
+        let (mut visitor, page) = at_club(&server, ZOE).await;
+        let page = visitor.submit(&page, &[("way", way)]).await;
+        dialogues.push((visitor, page));
+    }
+    let [totp_page, passkey, email, phone] = &mut dialogues[..] else { panic!() };
+    email.1 = email.0.submit(&email.1, &[("address", "thief@home.test")]).await;
+    let code = server.code("thief@home.test").await;
+    let made = Browser::new(true).create(ACME.base, &passkey.1.options()).await.unwrap().to_string();
+    let invitation = invited(&phone.1);
+    let key = base32(&text_of(&totp_page.1, "secret").replace(' ', ""));
+
+    server.world.advance(1);
+    let zoe = UserId::from("6040009ZZZ");
+    let view = server.view();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let record = sign_ins.person(&zoe).await.unwrap().unwrap();
+    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+
+    let now = totp(&key, server.world.now());
+    let over = [
+        totp_page.0.submit(&totp_page.1, &[("code", &now)]).await,
+        passkey.0.submit(&passkey.1, &[("credential", &made), ("do", "passkey")]).await,
+        email.0.submit(&email.1, &[("code", &code)]).await,
+        phone.0.submit(&phone.1, &[("do", "another")]).await,
+    ];
+    for page in over {
+        let back = page.landed(CALLBACK);
+        assert!(back.contains_key("error") && !back.contains_key("code"), "{back:?}");
+    }
+    let late = sign_ins.register_device(invitation["code"].as_str().unwrap(), serde_json::Map::new()).await.unwrap();
+    assert!(late.is_none(), "the invitation is over too");
+    let all = sign_ins.enrolments_of(&zoe).await.unwrap();
+    assert!(all.iter().all(|one| !one.validated), "{all:?}");
+    // What was only offered cannot be declined then either.
+    let server = with("optional", r#"["totp"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ZOE).await;
+    server.world.advance(1);
+    let view = server.view();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let record = sign_ins.person(&zoe).await.unwrap().unwrap();
+    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+    assert!(visitor.submit(&page, &[("do", "skip")]).await.landed(CALLBACK).contains_key("error"));
+}
+
+/// A phone that registered in time counts for nobody whose password was changed before the page was looked at again.
+#[tokio::test]
+async fn a_phone_is_not_counted_after_a_new_password() {
+    let server = with("required", r#"["signatures"]"#).start().await;
+    let (mut visitor, page) = at_club(&server, ZOE).await;
+    let page = visitor.submit(&page, &[("way", "phone")]).await;
+    Phone::invited(&server, invited(&page)["code"].as_str().unwrap()).await;
+    server.world.advance(1);
+    let view = server.view();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let record = sign_ins.person(&UserId::from("6040009ZZZ")).await.unwrap().unwrap();
+    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+    assert!(visitor.get(&page.path).await.landed(CALLBACK).contains_key("error"));
 }
 
 /// What invites a phone on this page.

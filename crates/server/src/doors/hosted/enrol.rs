@@ -126,6 +126,11 @@ impl Desk<'_> {
 
 /// A form of these pages.
 pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
+    open(&flow)?;
+    let flow = match still(desk, flow, step).await? {
+        Ok(flow) => flow,
+        Err(ended) => return Ok(ended),
+    };
     let (stage, met) = open(&flow)?;
     if deed.press == Press::Skip {
         if required(stage, met) {
@@ -149,7 +154,7 @@ pub(super) async fn act(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: &Sig
     }
     let again = |way: &&str| deed.press != Press::Resend || *way == Kind::Phone.word();
     let Some(wanted) = deed.field(field::WAY).filter(again) else {
-        return code(deed, desk, flow, step, &user).await;
+        return code(deed, desk, flow, step, &kinds).await;
     };
     let Some(kind) = Kind::parse(wanted).filter(|kind| kinds.contains(kind)) else {
         return desk.enrol(&flow, Told::from(Problem::Missing)).await;
@@ -183,6 +188,15 @@ async fn enrolled(
 ) -> Result<Response, Stop> {
     let flow = desk.sign_ins().enrolled(flow, kind, id, verified, Vec::new()).await.map_err(Stop::failed)?;
     end(desk, flow, step).await
+}
+
+/// The sign-in, where its person may go on with it; or the page it ended with. Asked before anything is enrolled.
+pub(super) async fn still(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Result<Flow, Response>, Stop> {
+    let errand = Errand::of(desk.app, desk.call, desk.interaction.clone()).await?;
+    match errand.gate().enrolling(flow, step).await.map_err(Stop::failed)? {
+        Ok((flow, _)) => Ok(Ok(flow)),
+        Err(ended) => act::follow(desk.app, desk.call, desk.interaction.clone(), errand, ended).await.map(Err),
+    }
 }
 
 pub(super) async fn end(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Response, Stop> {
@@ -230,14 +244,16 @@ async fn code(
     desk: &Desk<'_>,
     flow: Flow,
     step: &SignInStep,
-    user: &UserId,
+    kinds: &[Kind],
 ) -> Result<Response, Stop> {
-    let sign_ins = desk.sign_ins();
+    let (sign_ins, user) = (desk.sign_ins(), &subject(&flow)?);
     let challenge = match deed.field(field::ID) {
         Some(id) => sign_ins.challenge(&ChallengeId::from(id)).await?.filter(|one| asker(&flow, user).made(one)),
         None => None,
     };
     let way = challenge.as_ref().and_then(|one| Address::of(FactorKind::parse(&one.kind)?));
+    // Nor is one proved here that could not be begun here now.
+    let way = way.filter(|way| kinds.contains(&Kind::Address(*way)));
     let enrolment = match challenge.as_ref().and_then(|one| one.enrolment.clone()) {
         Some(id) => sign_ins.enrolment(&id).await?,
         None => None,

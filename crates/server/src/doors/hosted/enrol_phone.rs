@@ -153,7 +153,12 @@ pub(super) async fn waits(desk: &Desk<'_>, flow: &Flow, step: &SignInStep) -> Re
 
 /// A look at the page: a phone that has registered counts, and the sign-in goes on. None where there is something to show.
 pub(super) async fn look(desk: &Desk<'_>, flow: Flow, step: &SignInStep) -> Result<Option<Response>, Stop> {
-    let (Some(open), Some((_, one))) = (open(&flow), pending(desk, &flow, step).await?) else { return Ok(None) };
+    let (Some(_), Some((_, one))) = (open(&flow), pending(desk, &flow, step).await?) else { return Ok(None) };
+    let flow = match enrol::still(desk, flow, step).await? {
+        Ok(flow) => flow,
+        Err(ended) => return Ok(Some(ended)),
+    };
+    let Some(open) = open(&flow) else { return Ok(None) };
     let finished = match desk.sign_ins().finish_enrolling(&one, Evidence::Phone(open.any_of())).await {
         Ok(Some(finished)) => finished,
         Ok(None) => return Ok(None),

@@ -62,10 +62,8 @@ pub async fn person(step: &Step<'_>, flow: &Flow) -> Result<User, Stop> {
     user.ok_or_else(|| Code::NotEntitled.into())
 }
 
-/// What was proved before a person was cut off counts no more.
 fn may_sign_in(step: &Step<'_>, flow: &Flow, user: &User) -> bool {
-    let proofs = &flow.stored.state.proofs;
-    user.active && proofs.iter().all(|proof| proof.at >= user.not_before) && entitled(step.application, user)
+    flow.speaks_for(user) && entitled(step.application, user)
 }
 
 async fn go_on(
