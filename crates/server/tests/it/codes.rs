@@ -4,9 +4,10 @@ use protocol::records::{Grant, GrantId};
 use serde_json::{Value, json};
 use store::Change;
 
+use crate::hosted_ways::way;
 use crate::support::hosted::{CALLBACK, code_request, redeem_pkce, setup};
 use crate::support::visitor::{VERIFIER, Visitor, challenge};
-use crate::support::{Reply, TestServer, decode, on_both};
+use crate::support::{ACME, Reply, TestServer, decode, on_both};
 
 const SCOTT: (&str, &str) = ("scott", "hunter22");
 
@@ -181,6 +182,24 @@ async fn attack_23_who_is_cut_off_or_disabled_redeems_nothing() {
     scott.active = false;
     server.store.commit(&server.tenant(), "test", vec![store::Change::PutUser(scott)]).await.unwrap();
     is_refused(&server.redeem("web", &second).await);
+}
+
+/// A proof that was made anew does not carry along an older one that counts no more.
+#[tokio::test]
+async fn a_code_is_good_only_while_every_proof_it_rests_on_is() {
+    let server = setup().start().await;
+    let began = server.world.now();
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get(&code_request("vault", &[])).await;
+    let page = visitor.sign_in(&page, SCOTT.0, SCOTT.1).await;
+    server.world.advance(60);
+    let page = visitor.submit(&page, &[("way", &way(&page, "email-otp"))]).await;
+    let page = visitor.submit(&page, &[("code", &server.code(ACME.address).await)]).await;
+    let code = page.landed(CALLBACK)["code"].clone();
+    let mut scott = server.store.user(&server.tenant(), &ACME.admin.id.into()).await.unwrap().unwrap();
+    scott.not_before = began + 30;
+    server.store.commit(&server.tenant(), "test", vec![store::Change::PutUser(scott)]).await.unwrap();
+    is_refused(&server.redeem("vault", &code).await);
 }
 
 #[tokio::test]

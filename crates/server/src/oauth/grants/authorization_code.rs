@@ -1,5 +1,6 @@
 //! `grant_type=authorization_code` (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
+use engine::Proof;
 use protocol::oauth_error::Rejection;
 use protocol::pkce;
 use protocol::records::{ClientAuthMethod, GrantDetail, GrantId, User};
@@ -12,6 +13,7 @@ use super::super::refused::Refused;
 use super::super::token::{Answer, TokenRequest};
 use super::resume;
 use crate::browser::session;
+use crate::fault::Fault;
 
 /// Redeems a code, once.
 pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
@@ -36,7 +38,10 @@ pub async fn exchange(request: &TokenRequest<'_>) -> Result<Answer, Refused> {
     }
     pkce::check_verifier(authorized.challenge.as_ref(), form.one("code_verifier")?)?;
     let user = person::usable(app, call, client, &authorized.subject).await?;
-    let proved = authorized.detail.auth_time.unwrap_or(0);
+    let proofs: Vec<Proof> =
+        authorized.detail.proofs.read().map_err(|error| Fault::internal("the proofs of a code", error))?;
+    // Each of them must be of after the person was cut off, not only the newest.
+    let proved = proofs.iter().map(|proof| proof.at).chain(authorized.detail.auth_time).min().unwrap_or(0);
     if user.not_before > proved || client.not_before > authorized.given {
         return Err(unusable());
     }
