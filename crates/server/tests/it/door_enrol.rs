@@ -2,10 +2,20 @@
 
 use serde_json::{Value, json};
 
+use crate::hosted_account::base32;
 use crate::support::browser::Browser;
-use crate::support::{ACME, Cast, Challenge, Setup, TOKEN, TestServer, decode, names};
+use crate::support::{ACME, Cast, Challenge, Person, Setup, TOKEN, TestServer, decode, names, totp, user};
 
 const ALICE: &str = "6040003AL1";
+/// A client whose policy takes any second factor, and somebody's mail.
+const ANY: Cast = Cast {
+    client: "office-only",
+    secret: "office-demo-secret",
+    policy: 420_018,
+    email: "51f80ded-91c0-44b2-9b42-618f62c4b41f",
+    address: "alice@acme.org",
+    ..ACME
+};
 const PARTY: &str = "/v2.0/factors/fido2/relyingparties/3f0f7a10-6f5a-4a43-9d7d-6b0f1f1a2b33/attestation";
 
 fn setup() -> Setup {
@@ -236,12 +246,13 @@ async fn a_code_in_flight_dies_with_its_enrolment_and_with_its_address() {
 #[tokio::test]
 async fn a_number_is_enrolled_and_signs_in_by_text_message_and_by_call() {
     const NUMBER: &str = "+441865276150";
-    let mut server = setup().start().await;
+    let vera = Person { id: "6040003VER", username: "vera", password: "violet-violin-1" };
+    let mut server = setup().add(&user(vera.id, vera.username, vera.password, "")).start().await;
     let admin = administrator(&server).await;
     // A client whose policy takes any second factor.
-    server.cast = Cast { client: "office-only", secret: "office-demo-secret", policy: 420_018, ..ACME };
+    server.cast = Cast { admin: vera, ..ANY };
     for kind in ["smsotp", "voiceotp"] {
-        let body = json!({ "userId": ACME.admin.id, "phoneNumber": NUMBER });
+        let body = json!({ "userId": vera.id, "phoneNumber": NUMBER });
         let made = server.json("POST", &format!("/v2.0/factors/{kind}"), &admin, &body).await.expect(201);
         assert_eq!((&made["type"], &made["attributes"]["phoneNumber"]), (&json!(kind), &json!(NUMBER)));
         let own = format!("/v2.0/factors/{kind}/{}", made["id"].as_str().unwrap());
@@ -261,5 +272,51 @@ async fn a_number_is_enrolled_and_signs_in_by_text_message_and_by_call() {
         let tokens = server.present(proved["assertion"].as_str().unwrap()).await.expect(200);
         assert_eq!(decode(tokens["id_token"].as_str().unwrap()).1["amr"], json!(["password", kind]));
         assert_eq!(server.get(&own, &admin).await.expect(200)["validated"], true);
+        server.json("DELETE", &own, &admin, &Value::Null).await.expect_empty(204);
     }
+}
+
+/// What was put there and never proved is no way around the factors there are: whoever knows the password alone neither leads it to
+/// themselves nor makes a factor of it.
+#[tokio::test]
+async fn an_unproved_address_is_changed_and_proved_only_by_who_may_add_one() {
+    let mut server = setup()
+        .replace(
+            "policy = 420018\npolicy_grants = { policyauth = true",
+            "policy = 420018\nentitlements = [\"authn\", \"manageEnrollMFAMethod\"]\npolicy_grants = { policyauth = true",
+        )
+        .start()
+        .await;
+    let admin = administrator(&server).await;
+    // Pat has an authenticator app, and proved a password.
+    let weak = server.sign_in_other().await;
+    let body = json!({ "userId": ACME.other.id, "emailAddress": "pat@acme.org" });
+    let made = server.json("POST", "/v2.0/factors/emailotp", &admin, &body).await.expect(201);
+    let own = format!("/v2.0/factors/emailotp/{}", made["id"].as_str().unwrap());
+    let thief = json!({ "emailAddress": "thief@elsewhere.example" });
+    server.json("PUT", &own, token(&weak), &thief).await.factor_error(403, "CSIAK4300E");
+    assert_eq!(server.get(&own, &admin).await.expect(200)["attributes"]["emailAddress"], "pat@acme.org");
+    server.json("DELETE", &own, token(&weak), &Value::Null).await.expect_empty(204);
+
+    // Alice has codes by mail. What else was put there is not asked for in their place.
+    server.cast = Cast { admin: Person { id: ALICE, username: "alice", password: "wonderland-11" }, ..ANY };
+    let body = json!({ "userId": ALICE, "phoneNumber": "+441865276150" });
+    let number = server.json("POST", "/v2.0/factors/smsotp", &admin, &body).await.expect(201);
+    let app = server.json("POST", "/v2.0/factors/totp", &admin, &json!({ "userId": ALICE })).await.expect(201);
+    let sent = format!("/v2.0/factors/smsotp/{}/verifications", number["id"].as_str().unwrap());
+    let shown = format!("/v2.0/factors/totp/{}?returnJwt=true", app["id"].as_str().unwrap());
+    let key = base32(app["attributes"]["secret"].as_str().unwrap());
+    let (_, assertion) = server.password_assertion().await;
+    let second = Challenge::of(&server.present(&assertion).await);
+    server.json("POST", &sent, &second.token, &json!({})).await.factor_error(403, "CSIAK4300E");
+    assert!(server.mail("+441865276150").await.is_empty());
+    let right = json!({ "otp": totp(&key, server.world.now()) });
+    server.json("POST", &shown, &second.token, &right).await.factor_error(403, "CSIAK4300E");
+    // Whoever proved one of those there are proves the others with the token that comes of it.
+    let proved = server.prove_code(&second.token).await;
+    let strong = server.present(&proved).await.expect(200);
+    server.json("POST", &sent, token(&strong), &json!({})).await.expect(201);
+    server.json("POST", &shown, token(&strong), &right).await.expect(200);
+    let own = format!("/v2.0/factors/totp/{}", app["id"].as_str().unwrap());
+    assert_eq!(server.get(&own, &admin).await.expect(200)["validated"], true);
 }

@@ -90,7 +90,8 @@ impl Caller {
                 if token.subject.is_none() && !any {
                     return Err(Refusal::Forbidden);
                 }
-                Ok(Performer::Alone { asker: Asker { client: client.id.clone(), person: token.subject }, any })
+                let asker = Asker { client: client.id.clone(), person: token.subject };
+                Ok(Performer::Alone { asker, any, grant: token.grant })
             }
         }
     }

@@ -57,6 +57,14 @@ impl Manager {
         if may_add(proved, &enrolled) { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
+    /// One that was never proved protects nothing yet, but what it is changed into is one that is added.
+    async fn demand_edit(&self, app: &App, call: &Call, enrolment: &Enrolment) -> Result<(), Refusal> {
+        match enrolment.validated {
+            true => self.demand_change(enrolment),
+            false => self.demand_add(app, call, &enrolment.user).await,
+        }
+    }
+
     pub(super) fn demand_change(&self, enrolment: &Enrolment) -> Result<(), Refusal> {
         match &self.proved {
             Some(proved) if !may_change(proved, enrolment) => Err(Refusal::Forbidden),
@@ -164,7 +172,7 @@ pub async fn replace_registration(
 
 async fn edit(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
     let found = enrolments::find(app, call, &manager.reach, kind, id).await?;
-    manager.demand_change(&found)?;
+    manager.demand_edit(app, call, &found).await?;
     let body = wire::body(call)?;
     // Whether a factor was proved is not a matter of opinion.
     if wire::flag(&body, "validated", "The member validated is not a boolean.")?

@@ -37,6 +37,7 @@ pub async fn start(
         send(&app, &call, performer, kind, to, correlation).await?
     } else {
         let enrolment = enrolled(&app, &call, &performer, kind, &enrolment).await?;
+        performer.demand_proving(&app, &call, &enrolment).await?;
         let request = if kind == FactorKind::Questions {
             IssueRequest::Questions { enrolment: &enrolment }
         } else {

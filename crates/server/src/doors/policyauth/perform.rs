@@ -1,10 +1,12 @@
 //! Performing a factor, in a sign-in or outside any: one way for every factor API (vendor page §2.3, §2.4).
 
-use protocol::records::User;
+use protocol::records::{Enrolment, GrantId, User};
 
+use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::Call;
 use crate::signin::driver::Proved;
+use crate::signin::enrol::may_add;
 use crate::signin::{Asker, Challenge, Checked, Failure, Flow, IssueRequest, Made, SignIns, Submission};
 
 /// Who performs a factor.
@@ -18,6 +20,8 @@ pub enum Performer {
         asker: Asker,
         /// The token may perform anybody's factors.
         any: bool,
+        /// The grant of the token.
+        grant: GrantId,
     },
 }
 
@@ -49,6 +53,24 @@ impl Performer {
         }
     }
 
+    /// Lets an enrolment be performed. To prove one for the first time makes it a factor of its person: who acts for themselves needs
+    /// for that what adding one needs, for whoever has their password alone may have put it there.
+    ///
+    /// # Errors
+    /// It takes a proof that is not there; the store failed.
+    pub async fn demand_proving(&self, app: &App, call: &Call, enrolment: &Enrolment) -> Result<(), Refusal> {
+        if enrolment.validated {
+            return Ok(());
+        }
+        let proved = match self {
+            Self::SignIn(flow) => flow.stored.state.proofs.iter().map(|proof| proof.kind).collect(),
+            Self::Alone { asker, .. } if asker.person.is_none() => return Ok(()),
+            Self::Alone { grant, .. } => sign_ins(app, call).proved_in(grant).await?,
+        };
+        let enrolled = sign_ins(app, call).enrolments_of(&enrolment.user).await?;
+        if may_add(&proved, &enrolled) { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+
     /// Whether a challenge was made for this performer.
     pub fn made(&self, challenge: &Challenge) -> bool {
         match self {
@@ -77,7 +99,7 @@ impl Performer {
             Self::SignIn(flow) => {
                 Ok(Performed::InGrant(Box::new(sign_ins(app, call).submit(*flow, submission).await?)))
             }
-            Self::Alone { asker, any } => {
+            Self::Alone { asker, any, .. } => {
                 let checked = Box::new(sign_ins(app, call).submit_alone(&asker, submission).await?);
                 Ok(Performed::Alone { checked, asker, any })
             }

@@ -25,6 +25,7 @@ pub async fn verify(State(app): State<App>, Path(enrolment): Path<String>, call:
     if performer.person().is_some_and(|person| person != found.user.as_str()) {
         return Err(Refusal::NotFound);
     }
+    performer.demand_proving(&app, &call, &found).await?;
     let performed = performer.submit(&app, &call, Submission::Totp { enrolment: Some(found), code }).await;
     let performed = performed.map_err(|failure| Refusal::of(failure, settings.otp_failure_status))?;
     otp::proved(&app, &call, &performed).await
