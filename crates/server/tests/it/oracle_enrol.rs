@@ -7,10 +7,14 @@ use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, Priv
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use countersign::signin::SignIns;
+use engine::FactorKind;
+use protocol::records::Enrolment;
 use serde_json::{Value, json};
+use store::Change;
 
 use crate::support::browser::Browser;
-use crate::support::oracle::{Page, Step};
+use crate::support::oracle::{Page, Step, world};
 use crate::support::{ACME, Setup, TestServer, client, decode, on_both, policy, totp};
 
 pub const ID: &str = "604000NEWT";
@@ -583,6 +587,42 @@ async fn what_recovers_an_account_is_offered_first_and_may_be_put_off() {
     // It is no factor, and whoever has it is not asked again.
     page.password(None, NAME, PASSWORD).await.token();
     assert_eq!(offered(&page, REQUIRED).await.list("nextOp"), ["enrollment"]);
+}
+
+/// Answers are a factor at every door: with a password alone nobody chooses them beside a stronger one, nor where a new password is sent.
+#[tokio::test]
+async fn what_recovers_an_account_is_not_set_up_past_the_second_factor() {
+    let server = with_recovery().start().await;
+    let page = server.page().await;
+    let given = json!({ "questions": world::answers("Rex", "Fiat 500") });
+    let offer = page.password(None, NAME, PASSWORD).await;
+    let questions = enrol(&page, &offer, "SECURITY_QUESTIONS", json!({})).await;
+    let other = page.password(None, NAME, PASSWORD).await;
+    let number = enrol(&page, &other, "SMS", json!({ "phoneNumber": "+442071230000" })).await;
+    let code = server.code("+442071230000").await;
+    // Meanwhile the person has a factor.
+    let view = server.view();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let made = sign_ins.enrol_address(&ID.into(), FactorKind::EmailOtp, MAIL, true).await.unwrap();
+    let made = sign_ins.enrolment(&made.id).await.unwrap().unwrap();
+    let proved = Enrolment { validated: true, ..made };
+    server.store.commit(&server.tenant(), "test", vec![Change::PutEnrolment(proved)]).await.unwrap();
+
+    page.credentials(&questions, None, given.clone()).await.expect(400, "failed", Some("AUTH-1115"));
+    page.credentials(&number, None, json!({ "otpCode": code })).await.expect(400, "failed", Some("AUTH-1115"));
+    let begun = enrol(&page, &offer, "SECURITY_QUESTIONS", json!({})).await;
+    begun.expect(400, "failed", Some("AUTH-1115"));
+    page.password(None, NAME, PASSWORD).await.token();
+    assert!(sign_ins.recoveries(&ID.into()).await.unwrap().is_empty());
+    assert_eq!(sign_ins.enrolments_of(&ID.into()).await.unwrap().len(), 1);
+
+    // Who proved it is offered what everybody is.
+    let second = offered(&page, OPTIONAL).await;
+    let offer = page.credentials(&second, None, json!({ "otpCode": server.code(MAIL).await })).await;
+    offer.waits(&AFTER, &["SMS", "SECURITY_QUESTIONS", "EMAIL"]);
+    let questions = enrol(&page, &offer, "SECURITY_QUESTIONS", json!({})).await;
+    page.credentials(&questions, None, given).await.expect(200, "success", None);
+    assert_eq!(sign_ins.recoveries(&ID.into()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -124,6 +124,11 @@ async fn a_further_factor_needs_a_session_in_which_one_was_used() {
     let body = json!({ "user": { "value": ID }, "schemas": [format!("{PREFIX}AuthenticationFactorsRemover")] });
     let refused = server.json("POST", REMOVER, &weak, &body).await;
     scim(&refused, 403, "error.common.common.noPermissionToPerformOperation");
+    let recovery = json!({
+        "user": { "value": ID }, "type": "ACCOUNTRECOVERY", "schemas": [format!("{PREFIX}AuthenticationFactorsRemover")],
+    });
+    let refused = server.json("POST", REMOVER, &weak, &recovery).await;
+    scim(&refused, 403, "error.common.common.noPermissionToPerformOperation");
 
     server.world.advance(60);
     let second = page.password(Some(OPTIONAL), NAME, PASSWORD).await;
@@ -131,6 +136,7 @@ async fn a_further_factor_needs_a_session_in_which_one_was_used() {
     let strong = page.credentials(&second, None, json!({ "otpCode": code })).await;
     let strong = exchange(&server, strong.token()).await;
     server.json("POST", ENROLLER, &strong, &enrol("EMAIL", json!({}))).await.expect(201);
+    server.json("POST", REMOVER, &strong, &recovery).await.expect(201);
     let gone = server.json("POST", REMOVER, &strong, &body).await.expect(201);
     assert_eq!(gone["user"]["value"], ID);
     assert_eq!(page.password(Some(OPTIONAL), NAME, PASSWORD).await.list("nextAuthFactors"), ["TOTP", "EMAIL"]);

@@ -62,7 +62,7 @@ pub fn no(not: NotDone, factor: Factor) -> Stop {
 /// Nothing can be set up here.
 pub async fn offer(step: &Step<'_>, flow: Flow, user: &User) -> Result<Members, Stop> {
     let mut detail = recover::so_far(step);
-    if !detail.passed && recover::due(step, user).await? {
+    if !detail.passed && recover::due(step, &flow, user).await? {
         detail.recovery = true;
         let place = Place::of(step, flow, user.clone(), detail).await?;
         return recover::offer(step, &place).await;
@@ -105,7 +105,7 @@ pub async fn act(step: &Step<'_>, detail: &Value) -> Result<Members, Stop> {
     let user = after::person(step, &flow).await?;
     let mut place = Place::of(step, flow, user, detail).await?;
     if place.detail.recovery {
-        place.factors = recover::factors(step);
+        place.factors = recover::factors(step, &place.flow, &place.user).await?;
         place.required = false;
     }
     match (step.request.op, step.request.factor) {
@@ -132,7 +132,7 @@ pub async fn again(step: &Step<'_>, detail: &Value) -> Result<Members, Stop> {
     let user = after::person(step, &flow).await?;
     let mut place = Place::of(step, flow, user, Detail::read(detail)).await?;
     if place.detail.recovery {
-        place.factors = recover::factors(step);
+        place.factors = recover::factors(step, &place.flow, &place.user).await?;
         place.required = false;
     }
     let mut body = told(step, &place).await?;
@@ -146,7 +146,7 @@ pub async fn again(step: &Step<'_>, detail: &Value) -> Result<Members, Stop> {
 /// The server failed.
 pub async fn recovery(step: &Step<'_>, flow: Flow, user: &User) -> Result<Result<Members, Flow>, Stop> {
     let mut detail = recover::so_far(step);
-    if detail.passed || !recover::due(step, user).await? {
+    if detail.passed || !recover::due(step, &flow, user).await? {
         return Ok(Err(flow));
     }
     let flow = step.sign_ins().hold(flow).await.map_err(|failure| Stop::of(failure, Factor::UsernamePassword))?;
@@ -265,7 +265,8 @@ async fn submit(step: &Step<'_>, mut place: Place) -> Result<Members, Stop> {
             Err(_) => stop,
         }
     };
-    if step.request.factor.is_some_and(|named| named != factor) {
+    let gone = place.detail.recovery && !place.factors.contains(&factor);
+    if gone || step.request.factor.is_some_and(|named| named != factor) {
         return Err(here(Code::FactorNotOffered.into()).await);
     }
     if let (true, Some(_)) = (place.detail.recovery && factor.is_sent(), one.address()) {

@@ -394,11 +394,12 @@ async fn removing(app: &App, call: &Call) -> Result<Response, Refusal> {
             let detail = "a method must be set up: they cannot all be taken away".to_owned();
             return Err(Refusal::No { status: 400, message: RESET_REFUSED, detail });
         }
-        let proved = sign_ins.proved_in(&caller.token.grant).await?;
-        if !all.iter().all(|one| may_change(&proved, one)) {
-            let detail = "a method as strong as those to be taken away must be used first".to_owned();
-            return Err(Refusal::No { status: 403, message: NOT_ALLOWED, detail });
-        }
+    }
+    // What recovers the account goes no easier than the factors do.
+    let proved = sign_ins.proved_in(&caller.token.grant).await?;
+    if !all.iter().all(|one| may_change(&proved, one)) {
+        let detail = "a method as strong as those to be taken away must be used first".to_owned();
+        return Err(Refusal::No { status: 403, message: NOT_ALLOWED, detail });
     }
     take_away(sign_ins, &user.id, which).await?;
     Ok(removed(call, "My", &body))

@@ -1,6 +1,7 @@
 //! What recovers an account, set up before a sign-in ends (reference §2.12): offered to whoever has nothing of the kind, and never
 //! forced on anybody.
 
+use engine::FactorKind;
 use protocol::records::User;
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use crate::doors::idcs::authenticate::request::Op;
 use crate::doors::idcs::authenticate::scene::clean;
 use crate::doors::idcs::authenticate::state::Stage;
 use crate::doors::idcs::authenticate::step::{Members, Step, Stop};
+use crate::signin::Flow;
+use crate::signin::enrol::may_add;
 use crate::signin::enrolling::{Enrolling, Finished, Unkept};
 use crate::signin::factors::otp;
 use crate::signin::preferred::Preferred;
@@ -30,8 +33,8 @@ pub fn so_far(step: &Step<'_>) -> Detail {
 ///
 /// # Errors
 /// The store failed.
-pub async fn due(step: &Step<'_>, user: &User) -> Result<bool, Stop> {
-    if factors(step).is_empty() {
+pub async fn due(step: &Step<'_>, flow: &Flow, user: &User) -> Result<bool, Stop> {
+    if factors(step, flow, user).await?.is_empty() {
         return Ok(false);
     }
     Ok(step.sign_ins().recoveries(&user.id).await?.is_empty())
@@ -49,8 +52,22 @@ fn means(factor: Factor) -> Option<Means> {
     Means::ALL.into_iter().find(|means| self::factor(*means) == factor)
 }
 
-/// What may be set up: what the tenant wants, and this server can prove.
-pub fn factors(step: &Step<'_>) -> Vec<Factor> {
+/// What may be set up: what the tenant wants, and this server can prove. Nothing while the person has factors and proved none of them:
+/// answers become one of them, and who has the password alone must not choose where the next one is sent.
+///
+/// # Errors
+/// The store failed.
+pub async fn factors(step: &Step<'_>, flow: &Flow, user: &User) -> Result<Vec<Factor>, Stop> {
+    let wanted = wanted(step);
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let proved: Vec<FactorKind> = flow.stored.state.proofs.iter().map(|proof| proof.kind).collect();
+    let enrolled = step.sign_ins().enrolments_of(&user.id).await?;
+    Ok(if may_add(&proved, &enrolled) { wanted } else { Vec::new() })
+}
+
+fn wanted(step: &Step<'_>) -> Vec<Factor> {
     let settings = &step.call.tenant.tenant.settings;
     let can = |means: &Means| match means.kind() {
         Some(kind) => {
@@ -71,8 +88,8 @@ pub async fn offer(step: &Step<'_>, place: &Place) -> Result<Members, Stop> {
     let mut body = Members::new();
     body.insert("status".to_owned(), "success".into());
     let has = step.sign_ins().recoveries(&place.user.id).await?;
-    let left: Vec<Factor> =
-        factors(step).into_iter().filter(|one| !has.iter().any(|known| factor(known.means) == *one)).collect();
+    let mut left = factors(step, &place.flow, &place.user).await?;
+    left.retain(|one| !has.iter().any(|known| factor(known.means) == *one));
     body.insert("accRecEnrollmentRequired".to_owned(), json!(has.is_empty()));
     let names: Vec<&str> = left.iter().map(|factor| factor.as_str()).collect();
     body.insert("nextAuthFactors".to_owned(), json!(names));
