@@ -6,7 +6,7 @@ use crate::event::{Ask, Effect, Event, Next, NotNow, Prompt, Start, Step, Verdic
 use crate::facts::Facts;
 use crate::policy::{Contact, Demand, Frequency, LOCAL, Outcome, Policy, Unenrolled, decide, outstanding};
 use crate::sign_in::{Closure, Issued, Open, PolicyRef, Proof, Refusal, SignIn, Stage, Timestamp, Upstream};
-use crate::{FactorKind, Level};
+use crate::{FactorKind, Level, Strength};
 
 /// What policy is asked with once the person is known.
 struct Circumstances<'a> {
@@ -310,6 +310,11 @@ fn ask(sign_in: SignIn, mut left: Vec<Demand>, now: &Circumstances<'_>, effects:
     let enrolled = now.facts.enrolled.known().map(Vec::as_slice).unwrap_or_default();
     let mut usable: Vec<FactorKind> =
         now.offered.iter().copied().filter(|kind| enrolled.contains(kind) && *kind != FactorKind::Password).collect();
+    // What others may find out does not stand in for anything better.
+    let weak = |kind: &FactorKind| kind.strength() == Strength::Weak;
+    if !usable.iter().all(weak) {
+        usable.retain(|kind| !weak(kind));
+    }
     if !usable.is_empty() && now.offered.contains(&FactorKind::BypassCode) {
         // A code that was handed out for when they are not at hand stands in for them.
         usable.push(FactorKind::BypassCode);

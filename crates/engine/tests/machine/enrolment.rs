@@ -1,12 +1,12 @@
 //! Sign-ins in which the person lacks what policy demands, and may enrol it.
 
-use engine::FactorKind::{self, EmailOtp, Passkey, Password, SmsOtp, Totp};
+use engine::FactorKind::{self, EmailOtp, Passkey, Password, Questions, SmsOtp, Totp};
 use engine::facts::Fact;
 use engine::policy::{Frequency, Unenrolled};
 use engine::{Event, Level, NotNow, Stage, advance};
 
 use crate::policies::{INSIDE, password_then, setting};
-use crate::support::{Script, Setting, known, passed, submit};
+use crate::support::{Script, Setting, issue, known, passed, submit};
 
 /// A password, and besides it one of these; what the person has is known.
 fn lacking(unenrolled: Unenrolled, demands: &[&[FactorKind]], has: &[FactorKind]) -> Setting {
@@ -102,6 +102,36 @@ fn a_factor_of_another_kind_is_proved_before_a_new_one_is_enrolled() {
         script.does(passed("receipt-2")).presents("receipt-2");
         assert!(matches!(script.state.stage, Stage::ExpectEnrolment { .. }), "{:?}", script.state.stage);
     }
+}
+
+/// Answers that others may find out must not enrol their way past the second factor either.
+#[test]
+fn answers_do_not_stand_in_for_a_stronger_factor_before_a_new_one_is_enrolled() {
+    let mut script = after_the_password(lacking(Unenrolled::Require, &[&[Passkey]], &[Questions, Totp]));
+    script.transcript();
+    script.does(issue(Questions, Some("pets"), None));
+    script.does(submit(Totp, known("scott"), Some("app"), None)).does(passed("receipt-2")).presents("receipt-2");
+    insta::assert_snapshot!(script.transcript(), @"
+    > issue questions with pets
+      not now: the factor is not among those asked for, [totp bypass-code]
+    > submit totp by scott with app
+      record: charge scott for totp
+      ask: check totp of scott with app
+      stands: checking totp
+    > passed, receipt receipt-2
+      record: clear scott for totp
+      record: cancel all challenges
+      show: present receipt-2 for totp with app of scott
+      stands: proven totp
+    > present receipt-2
+      record: after contact of policy 420017 revision 3, rules [2 100]: demand [passkey] or enrol
+      show: enrol [passkey], required
+      stands: expect-enrolment [passkey] or enrol
+    ");
+    // Where there is nothing better they are asked for.
+    let script = after_the_password(lacking(Unenrolled::Require, &[&[Passkey]], &[Questions]));
+    let Stage::ExpectFactor(open) = &script.state.stage else { panic!("{:?}", script.state.stage) };
+    assert_eq!(open.any_of(), [Questions, FactorKind::BypassCode]);
 }
 
 /// What else is demanded stands, whatever was declined.
