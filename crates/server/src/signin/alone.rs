@@ -184,7 +184,13 @@ impl SignIns<'_> {
     }
 
     pub(super) async fn charge_alone(self, counter: &str, kind: FactorKind) -> Result<(), Failure> {
-        let charge = vec![self.charge(counter, kind)];
+        self.charge_at(None, counter, kind).await
+    }
+
+    /// The same for an answer that comes from a place which is counted too.
+    pub(super) async fn charge_at(self, place: Option<&str>, counter: &str, kind: FactorKind) -> Result<(), Failure> {
+        let mut charge: Vec<Change> = self.pace_place(place).into_iter().collect();
+        charge.push(self.charge(counter, kind));
         match self.app.commit(&self.tenant.tenant.id, "answer charged", charge).await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { .. }) => Err(Failure::Wrong(Cause::Resting)),

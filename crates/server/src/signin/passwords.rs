@@ -46,6 +46,17 @@ impl From<Unfit> for NotChanged {
     }
 }
 
+/// Whose password is meant, as it was typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// The source.
+    pub source: &'a SourceId,
+    /// The name.
+    pub username: &'a str,
+    /// Where it was typed, for the limit on the tries of one place; none where only the client's is known.
+    pub place: Option<&'a str>,
+}
+
 impl SignIns<'_> {
     /// Gives a person a new password for the old one, which is judged like any other answer, but may have expired. `person`
     /// restricts it to that one.
@@ -60,7 +71,7 @@ impl SignIns<'_> {
         old: Secret<String>,
         new: Secret<String>,
     ) -> Result<User, NotChanged> {
-        self.exchange_password(person, source, username, old, new, false).await
+        self.exchange_password(person, Login { source, username, place: None }, old, new, false).await
     }
 
     /// The same for one that has expired or was set for one use: it proves nothing but that another may take its place.
@@ -70,23 +81,22 @@ impl SignIns<'_> {
     pub async fn change_due_password(
         self,
         person: Option<&UserId>,
-        source: &SourceId,
-        username: &str,
+        login: Login<'_>,
         old: Secret<String>,
         new: Secret<String>,
     ) -> Result<User, NotChanged> {
-        self.exchange_password(person, source, username, old, new, true).await
+        self.exchange_password(person, login, old, new, true).await
     }
 
     async fn exchange_password(
         self,
         person: Option<&UserId>,
-        source: &SourceId,
-        username: &str,
+        login: Login<'_>,
         old: Secret<String>,
         new: Secret<String>,
         only_due: bool,
     ) -> Result<User, NotChanged> {
+        let Login { source, username, place } = login;
         if old.expose() == new.expose() {
             return Err(Unfit::UsedBefore.into());
         }
@@ -97,7 +107,7 @@ impl SignIns<'_> {
         if person.is_some_and(|person| looked_up.who != Who::Known(person.0.clone())) {
             return Err(Failure::NotNow(NotNow::OtherPerson).into());
         }
-        self.charge_alone(&looked_up.counter, looked_up.kind).await?;
+        self.charge_at(place, &looked_up.counter, looked_up.kind).await?;
         let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
         let (passed, cause, mut changes) = (judgement.passed, judgement.cause, judgement.changes);
         if passed {

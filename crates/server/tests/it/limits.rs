@@ -250,6 +250,25 @@ async fn attack_35_one_place_is_counted_at_every_door() {
     }
 }
 
+/// The page for a new password takes an old one, and is a place to try passwords like any other.
+#[tokio::test]
+async fn passwords_tried_where_a_new_one_is_set_are_counted_by_their_place_too() {
+    let server = setup("tries_per_place = 6").start().await;
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get(&code_request(APP, &[])).await;
+    let action = page.form().action.replace("/password", "/new-password");
+    for nth in 0..6 {
+        let name = format!("somebody-{nth}");
+        let guess =
+            [("username", name.as_str()), ("password", "winter-2026"), ("new_password", "staple-battery-horse")];
+        assert_eq!(visitor.post(&action, &guess).await.problem().as_deref(), Some("wrong_credentials"));
+    }
+    assert_eq!(Door::Pages.password(&server, NAME, PASSWORD).await, Said::No);
+    assert_eq!(failures(&server, FactorKind::Password).await, 0, "it was not looked at");
+    server.world.advance(600);
+    assert_eq!(Door::Pages.password(&server, NAME, PASSWORD).await, Said::Yes);
+}
+
 /// Whoever asks for another code at each door in turn is sent no more than one door would send.
 #[test]
 fn attack_38_messages_count_together_at_every_door() {

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::oauth::authorize::Stop;
 use crate::secret::Secret;
 use crate::signin::factors::Cause;
-use crate::signin::passwords::{NotChanged, Unfit};
+use crate::signin::passwords::{Login, NotChanged, Unfit};
 use crate::signin::{Failure, Flow, Submission};
 
 /// The source a form names, the one that was asked for, or the first that takes passwords.
@@ -56,10 +56,9 @@ pub(super) async fn replace(deed: &Deed<'_>, desk: &Desk<'_>, flow: Flow, step: 
         return again(Problem::Missing);
     };
     let person = flow.stored.state.subject.clone().map(UserId).or_else(|| step.known.clone());
-    let changed = desk
-        .sign_ins()
-        .change_due_password(person.as_ref(), &source.id, username, Secret::from(old), Secret::from(new))
-        .await;
+    let login = Login { source: &source.id, username, place: flow.stored.place.as_deref() };
+    let (old, after) = (Secret::from(old), Secret::from(new));
+    let changed = desk.sign_ins().change_due_password(person.as_ref(), login, old, after).await;
     match changed {
         Ok(_) => {
             let submission = Submission::Password { source: &source.id, username, password: Secret::from(new) };

@@ -121,12 +121,7 @@ impl SignIns<'_> {
             return Err(Failure::NotNow(NotNow::OutOfTurn));
         };
         let mut changes = Vec::with_capacity(3);
-        let limit = i64::from(self.tenant.tenant.settings.tries_per_place);
-        if let Some(place) = flow.stored.place.as_ref().filter(|_| limit > 0) {
-            // Many accounts tried from one place, each below its own limit, are stopped here.
-            let (key, at) = (format!("tries:{place}"), self.app.world.now());
-            changes.push(Change::Pace { key, limit, window: PLACE_WINDOW, longest: PLACE_LONGEST, at });
-        }
+        changes.extend(self.pace_place(flow.stored.place.as_deref()));
         for effect in step.effects {
             match effect {
                 Effect::Charge { kind, .. } => changes.push(self.charge(&looked_up.counter, kind)),
@@ -144,6 +139,13 @@ impl SignIns<'_> {
         let judgement = self.judge(submission, looked_up.user.as_ref()).await?;
         let judgement = self.still_good(judgement, &looked_up).await?;
         self.conclude(flow, judgement, looked_up.user, &looked_up.counter).await
+    }
+
+    /// Counts a try of this place, where one is known: many accounts tried from there, each below its own limit, are stopped by it.
+    pub(in crate::signin) fn pace_place(self, place: Option<&str>) -> Option<Change> {
+        let limit = i64::from(self.tenant.tenant.settings.tries_per_place);
+        let key = format!("tries:{}", place.filter(|_| limit > 0)?);
+        Some(Change::Pace { key, limit, window: PLACE_WINDOW, longest: PLACE_LONGEST, at: self.app.world.now() })
     }
 
     /// A right password may have become too old to prove anything.

@@ -14,7 +14,7 @@ use crate::call::{Call, Path};
 use crate::scim::why;
 use crate::secret::Secret;
 use crate::signin::SignIns;
-use crate::signin::passwords::{NotChanged, Unfit};
+use crate::signin::passwords::{Login, NotChanged, Unfit};
 
 /// Who asks what a new password must be.
 const JUDGES: [AppRole; 4] = [AppRole::ResetPassword, AppRole::ChangePassword, AppRole::SelfRegistration, AppRole::Me];
@@ -49,7 +49,8 @@ pub(super) async fn must_change(State(app): State<App>, call: Call) -> Response 
         let (old, new) = (secret(&body, "oldPassword")?, secret(&body, "password")?);
         let sign_ins = SignIns { app: &app, tenant: &call.tenant };
         let source = source_of(sign_ins, username).await?;
-        let user = sign_ins.change_due_password(None, &source, username, old, new).await?;
+        let login = Login { source: &source, username, place: None };
+        let user = sign_ins.change_due_password(None, login, old, new).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, client = %caller.client.id, "password changed");
         let mut members = Document::new();
         members.insert("mappingAttribute".to_owned(), "userName".into());
