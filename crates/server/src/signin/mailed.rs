@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::{Change, CommitError, Item};
 
 use super::passwords::NotChanged;
+use super::rescue::Means;
 use super::{Failure, SignIns, factors};
 use crate::browser::session;
 use crate::delivery::{Channel, LinkText, Opens};
@@ -173,17 +174,31 @@ impl SignIns<'_> {
         let Some(owner) = item.owner.clone().map(UserId) else { return Ok(None) };
         let Some((user, version)) = self.app.store.person(tenant, &owner).await? else { return Ok(None) };
         let body: Body = serde_json::from_str(&item.body).map_err(|error| Fault::internal("what was mailed", error))?;
-        let has = |to: &String| {
-            user.attributes.get("email").is_some_and(|all| all.iter().any(|one| one.eq_ignore_ascii_case(to)))
+        let reaches = match &body.to {
+            Some(to) => self.reaches(&user, opens, to).await?,
+            None => true,
         };
         let fits = body.beside == self.beside(&user)
-            && body.to.as_ref().is_none_or(has)
+            && reaches
             && match opens {
                 // Whom an administrator changed meanwhile they let in themselves.
                 Opens::Account => user.attributes.contains_key(PENDING),
                 Opens::NewPassword | Opens::Address => user.active,
             };
         Ok(fits.then_some(Mailed { user, version, to: body.to, item }))
+    }
+
+    /// Whether an address is one of the person's still. What they proved for the day they lose their password opens a new one, and is
+    /// not in the directory.
+    async fn reaches(self, user: &User, opens: Opens, to: &str) -> Result<bool, Fault> {
+        let is = |one: &String| one.eq_ignore_ascii_case(to);
+        if user.attributes.get("email").is_some_and(|all| all.iter().any(is)) {
+            return Ok(true);
+        }
+        match opens {
+            Opens::NewPassword => Ok(self.rescue_address(user, Means::Email).await?.as_ref().is_some_and(is)),
+            Opens::Address | Opens::Account => Ok(false),
+        }
     }
 
     /// Notes that messages to the address arrive that this went to, and lets the person in who registered with it.

@@ -86,7 +86,7 @@ impl SignIns<'_> {
     }
 
     /// The address that a person proved for this day, where they did.
-    async fn rescue_address(self, user: &User, means: Means) -> Result<Option<String>, Fault> {
+    pub(super) async fn rescue_address(self, user: &User, means: Means) -> Result<Option<String>, Fault> {
         let all = self.recoveries(&user.id).await?;
         Ok(all.into_iter().find(|one| one.means == means).and_then(|one| one.to))
     }

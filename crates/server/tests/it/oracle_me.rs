@@ -332,6 +332,45 @@ async fn attack_67_a_mail_opens_nothing_after_its_time_another_password_or_anoth
     refused(&send(&server, "POST", "UserTokenValidator", &page, dead(&token)).await, 400, WRONG_TOKEN);
 }
 
+/// The address that somebody set up for the day they lose their password is none of their record. It opens a new one all the same, as
+/// long as they keep it.
+#[tokio::test]
+async fn a_mail_to_the_recovery_address_opens_a_new_password() {
+    use crate::oracle_enrol::{ID, NAME, PASSWORD, with_recovery};
+    const HOME: &str = "nina@home.example";
+    let server = with_recovery().start().await;
+    let dialogue = server.page().await;
+    let offer = dialogue.password(None, NAME, PASSWORD).await;
+    let begin = json!({ "op": "enrollment", "authFactor": "EMAIL", "credentials": { "recoveryEmail": HOME } });
+    let pending = dialogue.submit(&offer, begin).await;
+    let code = server.code(HOME).await;
+    dialogue.credentials(&pending, None, json!({ "otpCode": code })).await.expect(200, "success", None);
+
+    let page = page(&server).await;
+    let ask_for = || async {
+        let body = json!({ "userName": NAME, "notificationType": "email" });
+        said(&send(&server, "POST", "MePasswordResetRequestor", &page, body).await, 201);
+        mailed(&server, HOME).await
+    };
+    let prove = json!({ "type": "email", "emailToken": ask_for().await });
+    let reply = send(&server, "POST", "MePasswordRecoveryFactorValidator", &page, prove).await;
+    let token = said(&reply, 201)["token"].as_str().unwrap().to_owned();
+    let reply = send(&server, "POST", "UserTokenValidator", &page, json!({ "token": token })).await;
+    assert_eq!(said(&reply, 201)["userId"], ID);
+    let reset = json!({ "token": token, "password": NEXT });
+    said(&send(&server, "POST", "MePasswordResetter", &page, reset).await, 201);
+    assert!(signs_in(&server, NAME, NEXT).await && !signs_in(&server, NAME, PASSWORD).await);
+
+    // Who took it back is not reached there any more.
+    let token = ask_for().await;
+    let own = person(&server, NAME, NEXT).await;
+    let body = json!({ "user": { "value": ID }, "type": "ACCOUNTRECOVERY" });
+    said(&send(&server, "POST", "MyAuthenticationFactorsRemover", &own, body).await, 201);
+    refused(&send(&server, "POST", "UserTokenValidator", &page, json!({ "token": token })).await, 400, WRONG_TOKEN);
+    let prove = json!({ "type": "email", "emailToken": token });
+    refused(&send(&server, "POST", "MePasswordRecoveryFactorValidator", &page, prove).await, 400, WRONG_TOKEN);
+}
+
 #[tokio::test]
 async fn attack_39_a_name_nobody_has_gets_the_same_answers_on_the_way_back() {
     let server = start().await;
