@@ -11,7 +11,7 @@ use engine::{FactorKind, Level, Proof, Refusal, Strength};
 use protocol::records::{Client, Seconds, User, UserId};
 use serde_json::json;
 
-use super::interaction::{self, Begin, Interaction, Purpose, Step};
+use super::interaction::{self, Begin, Interaction, Purpose, SignInStep, Step};
 use super::{Expected, Gate, Passage, Session, SignedIn, cookies, gate, session};
 use crate::app::App;
 use crate::call::Call;
@@ -131,11 +131,43 @@ pub async fn prove(app: &App, call: &Call, holder: Option<&Holder>, to: &str) ->
         }
         None => (None, Expected::default()),
     };
-    let step = match gate_of(app, call, &issuer, at_least).first_contact(expected).await.map_err(Stop::failed)? {
-        Passage::Ask(step) => step,
-        Passage::Refused { refusal, .. } => return Ok(denied(app, call, refusal)),
-        Passage::Through(_) => return Err(Fault::stored("a sign-in is through before anybody is known").into()),
-    };
+    match gate_of(app, call, &issuer, at_least).first_contact(expected).await.map_err(Stop::failed)? {
+        Passage::Ask(step) => ask(app, call, step, to).await,
+        Passage::Refused { refusal, .. } => Ok(denied(app, call, refusal)),
+        Passage::Through(_) => Err(Fault::stored("a sign-in is through before anybody is known").into()),
+    }
+}
+
+/// Asks the policy of My security, where somebody wrote one, whether who is signed in may be here: what was proved elsewhere may be less
+/// than it wants, and another address may be none to come from. None where they may.
+///
+/// A rule that wants a factor at every sign-in is content with one of so many seconds: no page is a sign-in of its own.
+///
+/// # Errors
+/// Whatever stops it.
+pub async fn admit(
+    app: &App,
+    call: &Call,
+    holder: &Holder,
+    within: Seconds,
+    to: &str,
+) -> Result<Option<Response>, Stop> {
+    if client(call).policy.is_none() {
+        return Ok(None);
+    }
+    let (issuer, since) = (call.issuer(), app.world.now() - within);
+    let lately = |proof: Proof| Proof { this_run: proof.at >= since, ..proof };
+    let proofs = holder.session.proofs().into_iter().map(lately).collect();
+    let passage = gate_of(app, call, &issuer, None).with_proofs(&holder.user, proofs).await;
+    match passage.map_err(Stop::failed)? {
+        Passage::Through(_) => Ok(None),
+        Passage::Ask(step) => ask(app, call, step, to).await.map(Some),
+        Passage::Refused { refusal, .. } => Ok(Some(denied(app, call, refusal))),
+    }
+}
+
+/// Begins a dialogue that leads back here.
+async fn ask(app: &App, call: &Call, step: SignInStep, to: &str) -> Result<Response, Stop> {
     let begin = Begin {
         purpose: Purpose::Account(to.to_owned()),
         step: Step::SignIn(step),

@@ -105,6 +105,14 @@ impl Gate<'_> {
     /// # Errors
     /// See [`Failure`].
     pub async fn with_session(&self, user: &User, session: &Session) -> Result<Passage, Failure> {
+        self.with_proofs(user, session.proofs()).await
+    }
+
+    /// The same with these proofs of the session.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn with_proofs(&self, user: &User, proofs: Vec<Proof>) -> Result<Passage, Failure> {
         let attached = policy::attached(&self.call.tenant, self.client)?;
         let facts = self.facts_of(user).await?;
         let begin = Begin {
@@ -113,7 +121,7 @@ impl Gate<'_> {
             policy: Some(attached.as_ref()),
             after: Some(applied::for_stage(&self.call.tenant, attached, None)),
             facts: &facts,
-            prior: Some(Prior { subject: user.id.0.clone(), proofs: session.proofs() }),
+            prior: Some(Prior { subject: user.id.0.clone(), proofs }),
             resume: self.resume(),
         };
         let expected = Expected { username: Some(user.username.clone()), realm: None, known: Some(user.id.clone()) };

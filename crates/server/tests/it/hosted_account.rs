@@ -8,7 +8,7 @@ use crate::hosted_ways::{Phone, everything, text_of, way};
 use crate::support::browser::Browser;
 use crate::support::hosted::{CALLBACK, code_request};
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{ACME, TestServer, on_both, totp};
+use crate::support::{ACME, TestServer, client, on_both, policy, rule, totp};
 
 const ZOE: (&str, &str) = ("zoe", "zebra-crossing-1");
 const SCOTT: (&str, &str) = ("scott", "hunter22");
@@ -111,6 +111,44 @@ async fn the_name_of_the_server_leads_to_my_security_by_way_of_signing_in() {
     let out = visitor.submit(&form(&page, "sign-out-form"), &[("do", "sign-out")]).await;
     assert!(shows(&out, "logged-out"), "{}", out.text());
     assert!(shows(&visitor.get("/account").await, "sign-in"));
+}
+
+/// A session from elsewhere is none that the policy of these pages was asked about.
+#[tokio::test]
+async fn a_session_from_elsewhere_is_asked_for_what_my_security_wants_itself() {
+    let first = || rule("In", true, "[]", "ACTION_MFA_ALWAYS", r#"["password"]"#);
+    let more = rule("More", false, "[]", "ACTION_MFA_ALWAYS", r#"["emailotp"]"#);
+    let closed = rule("Out", false, "[]", "ACTION_DENY", "[]");
+    let server = everything("")
+        .add(&client("my-security", "s", "policy = 795"))
+        .add(&policy(795, &[first(), more]))
+        .add(&policy(796, &[first(), closed]))
+        .start()
+        .await;
+    let mut visitor = Visitor::new(&server);
+    visitor.code("web", SCOTT.0, SCOTT.1, &[]).await;
+    let page = visitor.get("/account/places").await;
+    assert!(shows(&page, "choose-way"), "{}", page.text());
+    let page = visitor.submit(&page, &[("way", &way(&page, "email-otp"))]).await;
+    let page = visitor.submit(&page, &[("code", &server.code(ACME.address).await)]).await;
+    assert!(page.path == "/account/places" && shows(&page, "account-places"), "{} {}", page.path, page.text());
+    // No page is a sign-in of its own; after a while it is asked for again.
+    assert!(shows(&visitor.get("/account").await, "account"));
+    server.world.advance(901);
+    assert!(shows(&visitor.get("/account").await, "choose-way"));
+
+    // A form counts as much as a page, but for shutting doors.
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get("/account").await;
+    let page = visitor.sign_in(&page, SCOTT.0, SCOTT.1).await;
+    let home = visitor.submit(&page, &[("code", &server.code(ACME.address).await)]).await;
+    assert!(shows(&home, "account"), "{}", home.text());
+    let adding = visitor.get("/account/add").await;
+    server.change_client("my-security", |client| client.policy = Some(796)).await;
+    visitor.get("/account").await.expect(403);
+    visitor.submit(&form(&adding, "form"), &[("way", "totp")]).await.expect(403);
+    let out = visitor.submit(&form(&home, "sign-out-form"), &[("do", "sign-out")]).await;
+    assert!(shows(&out, "logged-out"), "{}", out.text());
 }
 
 #[test]

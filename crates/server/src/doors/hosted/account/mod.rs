@@ -105,6 +105,9 @@ async fn shown(app: &App, call: &Call, page: &str, item: &str) -> Result<Respons
     {
         return standing::prove(app, call, Some(&desk.holder), call.uri.path()).await;
     }
+    if let Some(stopped) = standing::admit(app, call, &desk.holder, FINISH, call.uri.path()).await? {
+        return Ok(stopped);
+    }
     match (page, item) {
         ("", "") => ways::overview(&desk).await,
         ("places", "") => places::list(&desk).await,
@@ -153,15 +156,18 @@ async fn acted(app: &App, call: &Call, page: &str, item: &str) -> Result<Respons
         ("applications", "", Press::Withdraw) => return places::withdraw(&desk, &form).await,
         _ => {}
     }
+    let to = match page {
+        "way" | "phone" | "password" | "codes" => call.uri.path(),
+        "add" if Kind::parse(item).is_some_and(add::has_form) => call.uri.path(),
+        "add" => "/account/add",
+        _ => PATHS[1],
+    };
     let ends = matches!((page, item, press), ("confirm", ..) | ("add", "totp", _) | (_, _, Press::Passkey));
     if !desk.holder.is_fresh(app, call, if ends { FINISH } else { FRESH }).await? {
-        let to = match page {
-            "way" | "phone" | "password" | "codes" => call.uri.path(),
-            "add" if Kind::parse(item).is_some_and(add::has_form) => call.uri.path(),
-            "add" => "/account/add",
-            _ => PATHS[1],
-        };
         return standing::prove(app, call, Some(&desk.holder), to).await;
+    }
+    if let Some(stopped) = standing::admit(app, call, &desk.holder, FINISH, to).await? {
+        return Ok(stopped);
     }
     match (page, item) {
         ("password", "") => ways::change_password(&desk, &form).await,
