@@ -477,6 +477,26 @@ impl SignIns<'_> {
     /// # Errors
     /// The store failed, or it changed meanwhile.
     pub async fn remove_device(self, device: &Device) -> Result<(), NotEnrolled> {
+        self.keep_device(self.removal_of(device).await?).await
+    }
+
+    /// The same in the place of its owner, which ends what they began: see [`take_enrolment`](Self::take_enrolment).
+    ///
+    /// # Errors
+    /// See [`remove_device`](Self::remove_device).
+    pub async fn take_device(self, device: &Device) -> Result<(), NotEnrolled> {
+        for _ in 0..3 {
+            let mut changes = self.cutting_off(&device.user).await?;
+            changes.extend(self.removal_of(device).await?);
+            match self.keep_device(changes).await {
+                Err(NotEnrolled::Stale) if self.device(&device.id).await?.is_some() => {}
+                done => return done,
+            }
+        }
+        Err(NotEnrolled::Stale)
+    }
+
+    async fn removal_of(self, device: &Device) -> Result<Vec<Change>, NotEnrolled> {
         let keys = self.held_by(device).await?;
         let mut changes = match keys.first() {
             Some(first) => self.tell(&device.user, Notice::about(Happened::PhoneRemoved, first)).await?,
@@ -485,7 +505,7 @@ impl SignIns<'_> {
         changes.extend(keys.into_iter().map(|one| Change::RemoveEnrolment(one.id)));
         changes.push(Change::DropItemsLinked { kind: TOKEN, link: device.id.clone() });
         changes.push(Change::TakeItem { kind: DEVICE, name: device.id.clone(), version: None });
-        self.keep_device(changes).await
+        Ok(changes)
     }
 
     async fn keep_device(self, changes: Vec<Change>) -> Result<(), NotEnrolled> {

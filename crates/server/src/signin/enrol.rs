@@ -11,6 +11,7 @@ use super::enrolling::hint;
 use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable};
 use super::notice::Notice;
+use super::trust::end_everything;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 
@@ -273,12 +274,61 @@ impl SignIns<'_> {
     /// # Errors
     /// It is gone already, or the store failed.
     pub async fn remove_enrolment(self, id: EnrolmentId) -> Result<(), NotEnrolled> {
+        let changes = self.removal(id).await?;
+        self.store_enrolment(changes, NotEnrolled::Stale).await
+    }
+
+    async fn removal(self, id: EnrolmentId) -> Result<Vec<Change>, NotEnrolled> {
         let mut changes = Vec::new();
         if let Some(gone) = self.enrolment(&id).await?.filter(|one| one.validated) {
             changes.extend(self.tell(&gone.user, Notice::about(Happened::Removed, &gone)).await?);
         }
         changes.push(Change::RemoveEnrolment(id));
-        self.store_enrolment(changes, NotEnrolled::Stale).await
+        Ok(changes)
+    }
+
+    /// The same in the place of its person. Whatever they began until now ends with it, as with a reset of the password: what is taken
+    /// away so is lost or in other hands, and it may not have been them who proved it.
+    ///
+    /// # Errors
+    /// It is gone already, or the store failed.
+    pub async fn take_enrolment(self, gone: &Enrolment) -> Result<(), NotEnrolled> {
+        // Somebody may change the record of the person at this moment.
+        for _ in 0..3 {
+            let mut changes = self.cutting_off(&gone.user).await?;
+            changes.extend(self.removal(gone.id.clone()).await?);
+            match self.store_enrolment(changes, NotEnrolled::Stale).await {
+                Err(NotEnrolled::Stale) if self.enrolment(&gone.id).await?.is_some() => {}
+                done => return done,
+            }
+        }
+        Err(NotEnrolled::Stale)
+    }
+
+    /// The same with every factor a person has.
+    ///
+    /// # Errors
+    /// See [`take_enrolment`](Self::take_enrolment).
+    pub async fn take_factors(self, user: &UserId) -> Result<(), NotEnrolled> {
+        for device in self.devices_of(user).await? {
+            self.take_device(&device).await?;
+        }
+        for one in self.enrolments_of(user).await? {
+            self.take_enrolment(&one).await?;
+        }
+        self.drop_bypass_codes(user).await
+    }
+
+    /// What ends whatever a person began until now.
+    pub(super) async fn cutting_off(self, user: &UserId) -> Result<Vec<Change>, Fault> {
+        let Some((mut user, version)) = self.app.store.person(&self.tenant.tenant.id, user).await? else {
+            return Ok(Vec::new());
+        };
+        (user.not_before, user.updated) = (self.app.world.now(), self.app.world.now());
+        let ends = end_everything(&user.id);
+        let mut changes = vec![Change::EditUser { user, version }];
+        changes.extend(ends);
+        Ok(changes)
     }
 
     /// Begins the registration of a credential: options for the browser.

@@ -244,16 +244,11 @@ impl SignIns<'_> {
         }
         let id = user.id.clone();
         let notices = self.tell_of_record(&before, &user).await?;
-        let mut changes = vec![
-            spend,
-            Change::EditUser { user, version },
-            record,
-            Change::RevokeGrantsOf(id.clone()),
-            Change::DropItemsOf { kind: kind(Opens::NewPassword), owner: id.0.clone() },
-            Change::ClearAttempts { key: super::driver::counter_key(engine::FactorKind::Password, id.as_str()) },
-        ];
-        changes.extend(session::end_all_of(&id));
-        changes.extend(super::trust::end_all(&id));
+        let mut changes = vec![spend, Change::EditUser { user, version }, record];
+        changes.extend(super::trust::end_everything(&id));
+        changes.push(Change::DropItemsOf { kind: kind(Opens::NewPassword), owner: id.0.clone() });
+        let key = super::driver::counter_key(engine::FactorKind::Password, id.as_str());
+        changes.push(Change::ClearAttempts { key });
         changes.extend(notices);
         match self.app.commit(&self.tenant.tenant.id, "password recovered", changes).await {
             Ok(()) => {

@@ -5,8 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::oracle_enrol::{ID, NAME, OPTIONAL, PASSWORD, Phone, REQUIRED, setup, shows};
+use crate::support::hosted::CALLBACK;
 use crate::support::oracle::{CLIENT, Page, SECRET};
-use crate::support::{Reply, TestServer, on_both};
+use crate::support::visitor::Visitor;
+use crate::support::{ACME, Reply, TestServer, on_both};
 
 const ENROLLER: &str = "/admin/v1/MyAuthenticationFactorEnroller";
 const INITIATOR: &str = "/admin/v1/MyAuthenticationFactorInitiator";
@@ -139,7 +141,67 @@ async fn a_further_factor_needs_a_session_in_which_one_was_used() {
     server.json("POST", REMOVER, &strong, &recovery).await.expect(201);
     let gone = server.json("POST", REMOVER, &strong, &body).await.expect(201);
     assert_eq!(gone["user"]["value"], ID);
+    // What people take away themselves leaves them where they are.
+    server.get("/admin/v1/Me", &strong).await.expect(200);
     assert_eq!(page.password(Some(OPTIONAL), NAME, PASSWORD).await.list("nextAuthFactors"), ["TOTP", "EMAIL"]);
+}
+
+/// What an administrator takes away is lost or in other hands: whoever proved it last is out, wherever they are.
+#[test]
+fn attack_23_a_factor_taken_away_by_an_administrator_ends_what_was_begun() {
+    on_both(async |store| {
+        let mut store = Some(store);
+        for door in ["policyauth", "oracle", "demand"] {
+            let setup = crate::support::hosted::setup();
+            let server = match store.take() {
+                Some(store) => setup.start_on(store).await,
+                None => setup.start().await,
+            };
+            let tokens = server.sign_in().await;
+            let text = |name: &str| tokens[name].as_str().unwrap();
+            let mut visitor = Visitor::new(&server);
+            visitor.code("web", ACME.admin.username, ACME.admin.password, &[]).await;
+            assert!(visitor.silently("web", &[]).await.landed(CALLBACK).contains_key("code"));
+            assert_eq!(server.introspect(text("access_token")).await["active"], true);
+            match door {
+                "policyauth" => {
+                    let admin = server.token_of("administration", "administration-demo-secret").await;
+                    let own = format!("/v2.0/factors/emailotp/{}", ACME.email);
+                    server.json("DELETE", &own, &admin, &Value::Null).await.expect_empty(204);
+                }
+                "oracle" => {
+                    let admin = administrator(&server).await;
+                    let body = json!({
+                        "user": { "value": ACME.admin.id },
+                        "schemas": [format!("{PREFIX}AuthenticationFactorsRemover")],
+                    });
+                    let path = "/admin/v1/AuthenticationFactorsRemover";
+                    server.json("POST", path, &admin, &body).await.expect(201);
+                }
+                _ => {
+                    let form = [("grant_type", "client_credentials"), ("scope", "urn:opc:idm:__myscopes__")];
+                    let made = server
+                        .ask("POST", "/oauth2/v1/token")
+                        .basic("idcs-mfa", "idcs-mfa-secret")
+                        .form(&form)
+                        .send()
+                        .await;
+                    let desk = made.expect(200)["access_token"].as_str().unwrap().to_owned();
+                    let path = format!("/mfa/v1/users/{}", ACME.admin.id);
+                    let done = server.json("PATCH", &path, &desk, &json!({ "disableMFA": true })).await;
+                    assert_eq!(done.status, 200, "{}", done.text());
+                }
+            }
+            assert_eq!(server.introspect(text("access_token")).await["active"], false, "{door}");
+            server.refresh(text("refresh_token")).await.oauth_error(400, "invalid_grant", "CSIAQ");
+            let silent = visitor.silently("web", &[]).await;
+            assert_eq!(silent.landed(CALLBACK)["error"], "login_required", "{door}");
+            // Who signs in from now on is in.
+            let mut again = Visitor::new(&server);
+            let code = again.code("web", ACME.admin.username, ACME.admin.password, &[]).await;
+            server.redeem("web", &code).await.expect(200);
+        }
+    });
 }
 
 #[tokio::test]

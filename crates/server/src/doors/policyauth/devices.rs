@@ -230,6 +230,7 @@ pub async fn list(State(app): State<App>, call: Call) -> Result<Response, Refusa
 /// `DELETE /v1.0/authenticators/{id}`: by its owner, by an administrator, or by the device itself.
 pub async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) -> Result<Response, Refusal> {
     let sign_ins = sign_ins(&app, &call);
+    let mut by_owner = true;
     let device = match calling(&app, &call).await {
         Ok(own) if own.id == id => own,
         Ok(_) => return Err(Refusal::NotFound),
@@ -242,11 +243,15 @@ pub async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) 
                     manager.demand_change(&enrolment)?;
                 }
             }
+            by_owner = manager.reach != Reach::Anyone;
             device
         }
         Err(other) => return Err(other),
     };
-    sign_ins.remove_device(&device).await?;
+    match by_owner {
+        true => sign_ins.remove_device(&device).await?,
+        false => sign_ins.take_device(&device).await?,
+    }
     tracing::info!(tenant = %call.tenant.tenant.id, user = %device.user, device = id, "device removed");
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }

@@ -231,7 +231,11 @@ async fn discard(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id
     let found = enrolments::find(app, call, &manager.reach, kind, id).await?;
     manager.demand_change(&found)?;
     let user = found.user.clone();
-    match sign_ins(app, call).remove_enrolment(found.id).await {
+    let removed = match manager.reach {
+        Reach::Own(_) => sign_ins(app, call).remove_enrolment(found.id).await,
+        Reach::Anyone => sign_ins(app, call).take_enrolment(&found).await,
+    };
+    match removed {
         // Somebody else removed it at this moment, perhaps the same client, which heard nothing and asks again.
         Err(NotEnrolled::Stale) => return Err(Refusal::NotFound),
         done => done?,

@@ -148,6 +148,19 @@ impl<'a> Scope<'a> {
         }
         Ok(())
     }
+
+    /// The same by an administrator.
+    async fn take(&self, device: &Device) -> Result<(), Refusal> {
+        if device.factor == "PUSH"
+            && let Some(phone) = self.sign_ins.device(&device.id).await?
+        {
+            return Ok(self.sign_ins.take_device(&phone).await?);
+        }
+        for one in &device.enrolled {
+            self.sign_ins.take_enrolment(one).await?;
+        }
+        Ok(())
+    }
 }
 
 async fn own<'a>(app: &'a App, call: &'a Call) -> Result<(Caller, Scope<'a>), Refusal> {
@@ -250,7 +263,7 @@ pub(super) async fn read_any(State(app): State<App>, Path(id): Path<String>, cal
 pub(super) async fn remove_any(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let (scope, device) = any(&app, &call, &id).await?;
-        scope.remove(device).await?;
+        scope.take(&device).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, user = %scope.user.id, device = id, "device removed");
         Ok(answer::gone())
     };

@@ -416,7 +416,13 @@ async fn removing_of_another(app: &App, call: &Call) -> Result<Response, Refusal
     let user = UserId::from(named.ok_or_else(|| Refusal::value("attribute `user.value` is required"))?);
     let sign_ins = SignIns { app, tenant: &call.tenant };
     sign_ins.person(&user).await?.ok_or(Refusal::Scim(crate::scim::Refusal::NotFound))?;
-    take_away(sign_ins, &user, which(&body)?).await?;
+    let which = which(&body)?;
+    if which != Which::Factors {
+        sign_ins.drop_recoveries(&user).await?;
+    }
+    if which != Which::Recovery {
+        sign_ins.take_factors(&user).await?;
+    }
     Ok(removed(call, "", &body))
 }
 

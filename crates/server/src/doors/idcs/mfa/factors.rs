@@ -1,7 +1,7 @@
 //! The factors of a person, as a client that manages them sees and changes them (reference §5.5).
 
 use engine::FactorKind;
-use protocol::records::{Enrolment, EnrolmentId, User};
+use protocol::records::{Enrolment, User};
 use serde_json::{Map, Value, json};
 
 use super::{BYPASS, Desk, Detail, QUESTIONS, code, factor, flag, success, text};
@@ -357,15 +357,15 @@ pub async fn remove(desk: &Desk<'_>, user: &User, id: &str) -> Result<(), Stop> 
         return sign_ins.drop_bypass_codes(&user.id).await.map_err(not);
     }
     let all = sign_ins.enrolments_of(&user.id).await?;
-    let of_this: Vec<EnrolmentId> = all.iter().filter(|one| id_of(one) == id).map(|one| one.id.clone()).collect();
+    let of_this: Vec<&Enrolment> = all.iter().filter(|one| id_of(one) == id).collect();
     if of_this.is_empty() {
         return Err(Code::NoSuchDevice.into());
     }
     if let Some(device) = sign_ins.device(id).await?.filter(|device| device.user == user.id) {
-        return sign_ins.remove_device(&device).await.map_err(not);
+        return sign_ins.take_device(&device).await.map_err(not);
     }
     for one in of_this {
-        sign_ins.remove_enrolment(one).await.map_err(not)?;
+        sign_ins.take_enrolment(one).await.map_err(not)?;
     }
     Ok(())
 }
@@ -378,13 +378,7 @@ pub async fn change_user(desk: &Desk<'_>, user: &User, body: &Map<String, Value>
     let sign_ins = desk.sign_ins();
     if flag(body, "disableMFA")?.unwrap_or(false) {
         let not = |not: crate::signin::enrol::NotEnrolled| no(not.into(), Factor::Totp);
-        for device in sign_ins.devices_of(&user.id).await? {
-            sign_ins.remove_device(&device).await.map_err(not)?;
-        }
-        for one in sign_ins.enrolments_of(&user.id).await? {
-            sign_ins.remove_enrolment(one.id).await.map_err(not)?;
-        }
-        sign_ins.drop_bypass_codes(&user.id).await.map_err(not)?;
+        sign_ins.take_factors(&user.id).await.map_err(not)?;
         return Ok(success());
     }
     let id = text(body, "preferredFactorId")?.ok_or_else(|| Failed::from(Code::PreferredNeedsFactor))?;
