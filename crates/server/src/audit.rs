@@ -111,7 +111,7 @@ pub fn of(world: &World, name: &str, changes: &[Change]) -> Vec<Change> {
 
 /// The entries that follow from changes of a tenant's configuration, made by `actor` where no request makes them.
 pub fn of_directory(world: &World, actor: &str, changes: &[DirectoryChange]) -> Vec<DirectoryChange> {
-    let events = changes.iter().filter_map(directory_event);
+    let events = changes.iter().filter_map(|change| directory_event(actor, change));
     let made = events.map(|event| {
         let event = if ORIGIN.try_with(|_| ()).is_ok() { event } else { event.with("actor", actor) };
         DirectoryChange::Audit(entry(world, event))
@@ -286,7 +286,7 @@ fn put(item: &Item) -> Option<Event> {
     Some(Event::new(&format!("{name}.{what}")).maybe("user", item.owner.as_deref()).maybe("link", item.link.as_deref()))
 }
 
-fn directory_event(change: &DirectoryChange) -> Option<Event> {
+fn directory_event(actor: &str, change: &DirectoryChange) -> Option<Event> {
     let named = |what: &str, id: &str| Some(Event::new(what).with("name", id));
     match change {
         DirectoryChange::PutTenant(tenant) => named("tenant.changed", tenant.id.as_str()),
@@ -317,6 +317,7 @@ fn directory_event(change: &DirectoryChange) -> Option<Event> {
                 .with("enrolment", enrolment.id.as_str()),
         ),
         DirectoryChange::RemoveEnrolment(id) => Some(Event::new("factor.removed").with("enrolment", id.as_str())),
+        DirectoryChange::Also(change) => event(actor, change),
         DirectoryChange::Audit(_) => None,
     }
 }

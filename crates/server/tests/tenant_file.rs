@@ -7,6 +7,8 @@ mod applying;
 mod audit;
 #[path = "tenant_file/demo.rs"]
 mod demo;
+#[path = "tenant_file/ends.rs"]
+mod ends;
 #[path = "tenant_file/problems.rs"]
 mod problems;
 #[path = "tenant_file/provider.rs"]

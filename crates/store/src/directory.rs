@@ -10,11 +10,12 @@ use protocol::records::{
 
 use crate::Store;
 use crate::audit::{self, AuditEntry};
+use crate::change::Change;
 use crate::error::{CommitError, StoreError};
 use crate::op::Op;
 use crate::people;
 use crate::value::{Row, Value};
-use crate::write::{fold, index_attributes, json};
+use crate::write::{self, fold, index_attributes, json};
 
 /// A change of the directory of one tenant. A `Put` adds or replaces, a `Remove` of what is not there does nothing.
 #[derive(Clone, Debug)]
@@ -56,7 +57,8 @@ pub enum DirectoryChange {
     PutKey(KeyRecord),
     /// A signing key is gone, by `kid`.
     RemoveKey(String),
-    /// A person, whether new or not. `created` of one that exists stays. Refused if another has the login name.
+    /// A person, whether new or not. `created` of one that exists stays, and `not_before` never goes back. Refused if another has the
+    /// login name.
     PutUser {
         /// The person.
         user: User,
@@ -65,8 +67,10 @@ pub enum DirectoryChange {
     },
     /// One more entry of the audit trail.
     Audit(AuditEntry),
-    /// A person is gone, with the enrolments; the grants and tokens are dead.
+    /// A person is gone, with enrolments and documents; grants and tokens are dead.
     RemoveUser(UserId),
+    /// What else is changed with it of what people have: in the same transaction.
+    Also(Box<Change>),
     /// An enrolment, whether new or not. Its version grows by itself. Refused if another has the lookup key.
     PutEnrolment {
         /// The enrolment.
@@ -163,17 +167,10 @@ const PUT_USER: &str = "INSERT INTO users (id, tenant, source, username, folded,
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
      ON CONFLICT (id, tenant) DO UPDATE SET source = excluded.source, username = excluded.username, \
      folded = excluded.folded, active = excluded.active, password = excluded.password, \
-     member_of = excluded.member_of, attributes = excluded.attributes, not_before = excluded.not_before, \
+     member_of = excluded.member_of, attributes = excluded.attributes, \
+     not_before = CASE WHEN users.not_before > excluded.not_before THEN users.not_before ELSE excluded.not_before END, \
      updated = excluded.updated, managed = excluded.managed, version = users.version + 1";
-const REMOVE_USER: [&str; 6] = [
-    "DELETE FROM users WHERE id = $1 AND tenant = $2",
-    "DELETE FROM user_attributes WHERE user_id = $1 AND tenant = $2",
-    "DELETE FROM memberships WHERE user_id = $1 AND tenant = $2",
-    "DELETE FROM enrolments WHERE user_id = $1 AND tenant = $2",
-    "DELETE FROM tokens WHERE subject = $1 AND tenant = $2",
-    "UPDATE grants SET active = 0, version = version + 1 \
-     WHERE subject = $1 AND tenant = $2 AND active = 1",
-];
+const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1 AND tenant = $2";
 const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, enabled, validated, attributes, \
      lookup, payload, created, updated, attempted, version, managed) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13) \
@@ -183,7 +180,8 @@ const PUT_ENROLMENT: &str = "INSERT INTO enrolments (id, tenant, user_id, kind, 
      attempted = excluded.attempted, version = enrolments.version + 1, managed = excluded.managed";
 const REMOVE_ENROLMENT: &str = "DELETE FROM enrolments WHERE id = $1 AND tenant = $2";
 
-const REMOVE_TENANT: [&str; 22] = [
+/// The audit trail stays: that the tenant was removed is its last entry.
+const REMOVE_TENANT: [&str; 23] = [
     "DELETE FROM tenants WHERE id = $1",
     "DELETE FROM sources WHERE tenant = $1",
     "DELETE FROM user_groups WHERE tenant = $1",
@@ -205,6 +203,7 @@ const REMOVE_TENANT: [&str; 22] = [
     "DELETE FROM revoked_jwts WHERE tenant = $1",
     "DELETE FROM outbox WHERE tenant = $1",
     "DELETE FROM decisions WHERE tenant = $1",
+    "DELETE FROM items WHERE tenant = $1",
     "DELETE FROM audit_cursors WHERE tenant = $1",
 ];
 
@@ -406,9 +405,14 @@ fn compile(tenant: &TenantId, index: usize, change: DirectoryChange, ops: &mut V
             return Ok(());
         }
         DirectoryChange::RemoveUser(id) => {
-            let values = || vec![id.as_str().into(), t()];
-            people::touch_groups(index, tenant, &id, ops);
-            ops.extend(REMOVE_USER.iter().map(|sql| Op::any(index, sql, values())));
+            ops.push(Op::any(index, REMOVE_USER, vec![id.as_str().into(), t()]));
+            people::leave_nothing(index, tenant, &id, ops);
+            return Ok(());
+        }
+        DirectoryChange::Also(change) => {
+            let mut also = write::compile(tenant, vec![*change])?;
+            also.iter_mut().for_each(|op| op.change = index);
+            ops.extend(also);
             return Ok(());
         }
         DirectoryChange::PutEnrolment { enrolment, managed } => put_enrolment(tenant, index, enrolment, managed)?,

@@ -245,9 +245,14 @@ pub(crate) fn edit_user(
 
 /// A person of this version is gone, with all that was theirs.
 pub(crate) fn remove_user(index: usize, tenant: &TenantId, user: &UserId, version: i64, ops: &mut Vec<Op>) {
-    let pair = || vec![user.as_str().into(), tenant.as_str().into()];
     ops.push(Op::must(index, REMOVE_USER, vec![user.as_str().into(), tenant.as_str().into(), version.into()]));
+    leave_nothing(index, tenant, user, ops);
+}
+
+/// What was theirs goes with a person, however they go.
+pub(crate) fn leave_nothing(index: usize, tenant: &TenantId, user: &UserId, ops: &mut Vec<Op>) {
     touch_groups(index, tenant, user, ops);
+    let pair = || vec![user.as_str().into(), tenant.as_str().into()];
     ops.extend(LEFT_BY_USER.iter().map(|sql| Op::any(index, sql, pair())));
 }
 

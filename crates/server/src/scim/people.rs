@@ -15,14 +15,14 @@ use super::answer::Demand;
 use super::refusal::Refusal;
 use super::shape::Shape;
 use crate::app::App;
-use crate::browser::session::{self, CODES};
+use crate::browser::session;
 use crate::call::Call;
 use crate::delivery::Opens;
 use crate::directory::TenantView;
 use crate::oauth::logout::notices;
 use crate::secret::Secret;
 use crate::signin::mailed::PENDING;
-use crate::signin::{Failure, SignIns, trust};
+use crate::signin::{Failure, SignIns, ends};
 
 type Document = Map<String, Value>;
 
@@ -32,8 +32,6 @@ pub(super) const TRIES: usize = 5;
 const ID: (&str, usize) = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 10);
 /// The longest login name, bytes.
 const LONGEST_NAME: usize = 256;
-/// Sessions of browsers, by person.
-const SESSIONS: &str = "session";
 
 /// A person with the version of the record.
 #[derive(Clone, Debug)]
@@ -356,12 +354,7 @@ impl<'a> People<'a> {
         }
         let mut changes = vec![Change::EditUser { user: after.clone(), version }];
         if ends {
-            // `not_before` counts in whole seconds; the grants die exactly.
-            changes.push(Change::RevokeGrantsOf(after.id.clone()));
-            for kind in [SESSIONS, CODES] {
-                changes.push(Change::DropItemsOf { kind, owner: after.id.0.clone() });
-            }
-            changes.extend(trust::end_all(&after.id));
+            changes.extend(ends::of(&after.id));
             changes.extend(self.notices(&after.id).await);
         }
         changes

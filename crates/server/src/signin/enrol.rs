@@ -7,11 +7,11 @@ use serde_json::Value;
 use store::{Challenge, Change, CommitError};
 
 use super::SignIns;
+use super::ends;
 use super::enrolling::hint;
 use super::factors::questions::{Answers, NotHashed};
 use super::factors::{self, Cause, Unusable};
 use super::notice::Notice;
-use super::trust::end_everything;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 
@@ -325,7 +325,7 @@ impl SignIns<'_> {
             return Ok(Vec::new());
         };
         (user.not_before, user.updated) = (self.app.world.now(), self.app.world.now());
-        let ends = end_everything(&user.id);
+        let ends = ends::of(&user.id);
         let mut changes = vec![Change::EditUser { user, version }];
         changes.extend(ends);
         Ok(changes)

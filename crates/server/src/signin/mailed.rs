@@ -12,7 +12,6 @@ use store::{Change, CommitError, Item};
 use super::passwords::NotChanged;
 use super::rescue::Means;
 use super::{Failure, SignIns, factors};
-use crate::browser::session;
 use crate::delivery::{Channel, LinkText, Opens};
 use crate::fault::Fault;
 use crate::secret::Secret;
@@ -244,11 +243,14 @@ impl SignIns<'_> {
         }
         let id = user.id.clone();
         let notices = self.tell_of_record(&before, &user).await?;
-        let mut changes = vec![spend, Change::EditUser { user, version }, record];
-        changes.extend(super::trust::end_everything(&id));
-        changes.push(Change::DropItemsOf { kind: kind(Opens::NewPassword), owner: id.0.clone() });
-        let key = super::driver::counter_key(engine::FactorKind::Password, id.as_str());
-        changes.push(Change::ClearAttempts { key });
+        let mut changes = vec![
+            spend,
+            Change::EditUser { user, version },
+            record,
+            Change::DropItemsOf { kind: kind(Opens::NewPassword), owner: id.0.clone() },
+            Change::ClearAttempts { key: super::driver::counter_key(engine::FactorKind::Password, id.as_str()) },
+        ];
+        changes.extend(super::ends::of(&id));
         changes.extend(notices);
         match self.app.commit(&self.tenant.tenant.id, "password recovered", changes).await {
             Ok(()) => {

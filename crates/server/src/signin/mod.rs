@@ -8,6 +8,7 @@ pub mod bypass;
 pub mod context;
 pub mod devices;
 pub mod driver;
+pub mod ends;
 pub mod enrol;
 pub mod enrolling;
 pub mod factors;

@@ -6,17 +6,18 @@ mod record;
 mod rules;
 
 pub use breached::{Unreadable, is_breached};
+pub use record::replaced;
 pub use rules::{Unfit, is_usable};
 
 use engine::{NotNow, Who};
 use protocol::records::{Seconds, SourceId, User, UserId};
 use store::{Change, CommitError};
 
+use super::ends;
 use super::factors::{Cause, Judgement};
 use super::notice::Notice;
 use super::standing::not_cut_off;
 use super::{Failure, SignIns, Submission};
-use crate::browser::session;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 use crate::hashing::HashError;
@@ -162,10 +163,8 @@ impl SignIns<'_> {
             user.updated = now;
             let notice = self.tell_of_record(&before, &user).await?;
             let id = user.id.clone();
-            // `not_before` counts in whole seconds; the grants die exactly.
-            let mut changes = vec![Change::EditUser { user, version }, Change::RevokeGrantsOf(id.clone()), record];
-            changes.extend(session::end_all_of(&id));
-            changes.extend(super::trust::end_all(&id));
+            let mut changes = vec![Change::EditUser { user, version }, record];
+            changes.extend(ends::of(&id));
             changes.extend(notice);
             match self.keep_password(changes).await {
                 Err(Failure::Stale) => {}

@@ -17,8 +17,6 @@ use crate::secret::Secret;
 use crate::tokens;
 
 /// Characters of a token that find it, and that prove it.
-/// Sessions of browsers, by person.
-const SESSIONS: &str = "session";
 const HANDLE: usize = 22;
 const PROOF: usize = 42;
 /// Characters of a token: letters and digits.
@@ -188,16 +186,6 @@ impl Stayed {
 /// What must be written to end all that a person has of both kinds: after a new password, and where a factor went.
 pub fn end_all(user: &UserId) -> [Change; 2] {
     TrustKind::ALL.map(|kind| end_all_of(user, kind))
-}
-
-/// What must be written to end whatever a person began: tokens, sessions and the codes of these, and all that is trusted.
-pub fn end_everything(user: &UserId) -> Vec<Change> {
-    let mut changes = vec![Change::RevokeGrantsOf(user.clone())];
-    for kind in [SESSIONS, crate::browser::session::CODES] {
-        changes.push(Change::DropItemsOf { kind, owner: user.0.clone() });
-    }
-    changes.extend(end_all(user));
-    changes
 }
 
 /// What must be written to end all that a person has of one kind.

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use protocol::records::TenantId;
-use store::{CommitError, DirectoryChange, Store, StoreError, TenantRows};
+use protocol::records::{TenantId, UserId};
+use store::{Change, CommitError, DirectoryChange, Store, StoreError, TenantRows};
 
 use super::{TenantFile, TenantPart};
 use crate::audit;
 use crate::directory::split_url;
+use crate::fault::Fault;
 use crate::hashing::{Busy, HashError, Hashing};
 use crate::keys::{KeyError, MasterKey};
 use crate::signin::factors::Unusable;
@@ -57,6 +58,15 @@ pub enum ApplyError {
         #[source]
         source: Unusable,
     },
+    /// What is remembered of earlier passwords cannot be read.
+    #[error("what is remembered of the passwords of user `{user}` cannot be read")]
+    Remembered {
+        /// Whose.
+        user: UserId,
+        /// Why.
+        #[source]
+        source: Fault,
+    },
 }
 
 /// What applying needs of the world.
@@ -73,12 +83,21 @@ struct Bench<'a> {
 struct Plan {
     tenant: TenantId,
     steps: Vec<(String, DirectoryChange)>,
+    /// What follows from them, with the line it follows from.
+    beside: Vec<(String, DirectoryChange)>,
 }
 
 impl Plan {
     /// Notes a change. `what` reads on after the tenant: "user `X` added".
     fn step(&mut self, what: impl std::fmt::Display, change: DirectoryChange) {
         self.steps.push((format!("{}: {what}", self.tenant), change));
+    }
+
+    /// Notes what must be written with the step noted last.
+    fn beside(&mut self, changes: impl IntoIterator<Item = Change>) {
+        let what = self.steps.last().map(|(what, _)| what.clone()).unwrap_or_default();
+        let changes = changes.into_iter().map(|change| DirectoryChange::Also(Box::new(change)));
+        self.beside.extend(changes.map(|change| (what.clone(), change)));
     }
 }
 
@@ -110,18 +129,25 @@ pub async fn apply(
     }
     let mut lines: Vec<String> = Vec::new();
     let mut changes = Vec::new();
+    let (mut followed, mut beside) = (Vec::new(), Vec::new());
     for plan in plans {
         let (told, made) = plan.steps.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
         lines.extend(told);
-        changes.push((plan.tenant, made));
+        changes.push((plan.tenant.clone(), made));
+        let (told, made) = plan.beside.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        followed.extend(told);
+        beside.push((plan.tenant, made));
     }
+    // Behind the others: a refusal names a change by its position.
+    changes.extend(beside);
     if !dry_run && !changes.is_empty() {
-        // Behind the others: a refusal names a change by its position.
         let entries: Vec<_> =
             changes.iter().map(|(tenant, made)| (tenant.clone(), audit::of_directory(world, "apply", made))).collect();
         changes.extend(entries);
         store.change_directories(changes).await.map_err(|error| match error {
-            CommitError::Refused { index } => ApplyError::Refused(lines.get(index).cloned().unwrap_or_default()),
+            CommitError::Refused { index } => {
+                ApplyError::Refused(lines.iter().chain(&followed).nth(index).cloned().unwrap_or_default())
+            }
             CommitError::Unavailable(source) => ApplyError::Store(source),
         })?;
     }
@@ -146,7 +172,7 @@ fn check_authorities(file: &TenantFile, stored: &[TenantRows]) -> Result<(), App
 }
 
 async fn plan(bench: &Bench<'_>, part: &TenantPart, stored: Option<TenantRows>) -> Result<Plan, ApplyError> {
-    let mut plan = Plan { tenant: part.tenant.id.clone(), steps: Vec::new() };
+    let mut plan = Plan { tenant: part.tenant.id.clone(), steps: Vec::new(), beside: Vec::new() };
     let stored = stored.unwrap_or_else(|| TenantRows {
         tenant: protocol::records::Tenant { urls: Vec::new(), ..part.tenant.clone() },
         sources: Vec::new(),

@@ -15,8 +15,8 @@ pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) struct Bench {
     pub(super) store: Store,
     pub(super) master: MasterKey,
-    hashing: Hashing,
-    world: World,
+    pub(super) hashing: Hashing,
+    pub(super) world: World,
 }
 
 impl Bench {
@@ -44,7 +44,7 @@ impl Bench {
         rows.tenants.into_iter().find(|rows| rows.tenant.id.as_str() == tenant).unwrap()
     }
 
-    async fn user(&self, id: &str) -> Option<User> {
+    pub(super) async fn user(&self, id: &str) -> Option<User> {
         self.store.user(&tenant(), &UserId::from(id)).await.unwrap()
     }
 }
@@ -55,11 +55,11 @@ fn file(text: &str) -> TenantFile {
     })
 }
 
-fn tenant() -> TenantId {
+pub(super) fn tenant() -> TenantId {
     TenantId::from("t")
 }
 
-const WORLD: &str = r#"
+pub(super) const WORLD: &str = r#"
 [[tenant]]
 id = "t"
 name = "T"

@@ -1,7 +1,7 @@
 //! The configuration of tenants is read as it was put, all of one version.
 
 use protocol::records::{
-    Client, Group, KeyRecord, PolicyRecord, RelyingParty, SigningAlg, Source, SourceKind, TenantId,
+    Client, Group, KeyRecord, PolicyRecord, RelyingParty, SigningAlg, Source, SourceKind, TenantId, User,
 };
 use serde_json::json;
 use store::{DirectoryChange, TenantRows};
@@ -195,6 +195,54 @@ fn a_person_is_found_by_login_in_any_case_and_once_in_a_source() {
     });
 }
 
+fn session() -> store::Item {
+    store::Item {
+        kind: "session",
+        name: "s".to_owned(),
+        owner: Some("U1".to_owned()),
+        link: None,
+        created: NOW,
+        expires: NOW + 60,
+        body: "{}".to_owned(),
+        version: 0,
+    }
+}
+
+#[test]
+fn what_people_have_is_changed_with_the_directory_or_not_at_all() {
+    on_both(|store| async move {
+        let t = tenant();
+        let also = |change| DirectoryChange::Also(Box::new(change));
+        store
+            .change_directory(&t, vec![put_user(user("U1", "scott")), also(store::Change::PutItem(session()))])
+            .await
+            .unwrap();
+        assert!(store.item(&t, "session", "s").await.unwrap().is_some());
+        let ends = || also(store::Change::DropItemsOf { kind: "session", owner: "U1".to_owned() });
+        let stale = store::Item { version: 7, ..session() };
+        let off = || put_user(User { active: false, ..user("U1", "scott") });
+        let changes = vec![off(), ends(), also(store::Change::PutItem(stale))];
+        assert_eq!(refused(store.change_directory(&t, changes).await), 2);
+        assert!(store.user(&t, &"U1".into()).await.unwrap().unwrap().active);
+        store.change_directory(&t, vec![off(), ends()]).await.unwrap();
+        assert!(store.item(&t, "session", "s").await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn who_was_cut_off_meanwhile_stays_cut_off() {
+    on_both(|store| async move {
+        let t = tenant();
+        let since = |not_before| User { not_before, ..user("U1", "scott") };
+        store.change_directory(&t, vec![put_user(since(NOW))]).await.unwrap();
+        // Written by who read the person before that.
+        store.change_directory(&t, vec![put_user(since(0))]).await.unwrap();
+        assert_eq!(store.user(&t, &"U1".into()).await.unwrap().unwrap().not_before, NOW);
+        store.change_directory(&t, vec![put_user(since(NOW + 1))]).await.unwrap();
+        assert_eq!(store.user(&t, &"U1".into()).await.unwrap().unwrap().not_before, NOW + 1);
+    });
+}
+
 #[test]
 fn removing_a_tenant_leaves_nothing() {
     on_both(|store| async move {
@@ -206,6 +254,7 @@ fn removing_a_tenant_leaves_nothing() {
             store::Change::AddToken(digest(9), token("g", None)),
             store::Change::PutEnrolment(enrolment("e", "U1", None)),
             store::Change::Spend { key: "k".into(), expires: NOW + 1 },
+            store::Change::PutItem(session()),
         ];
         store.commit(&t, "test", changes).await.unwrap();
         store.change_directory(&t, vec![DirectoryChange::RemoveTenant]).await.unwrap();

@@ -101,44 +101,66 @@ fn of_changes_to_one_version_one_is_made() {
     });
 }
 
+/// A person with something of every kind.
+async fn owner_of_everything(store: &Store) {
+    let item = Item {
+        kind: "session",
+        name: "s".to_owned(),
+        owner: Some("U1".to_owned()),
+        link: None,
+        created: NOW,
+        expires: NOW + 60,
+        body: "{}".to_owned(),
+        version: 0,
+    };
+    let mut grant = grant("g1");
+    grant.subject = Some("U1".into());
+    let changes = vec![
+        Change::AddUser(alone("U1", "scott")),
+        Change::AddGroup(group("g", "G")),
+        join("g", "U1"),
+        Change::PutEnrolment(enrolment("E1", "U1", None)),
+        Change::PutItem(item),
+        Change::AddGrant(grant),
+        Change::AddToken(digest(9), token("g1", Some("U1"))),
+    ];
+    store.commit(&tenant(), "test", changes).await.unwrap();
+}
+
+async fn nothing_is_left(store: &Store) {
+    let t = tenant();
+    assert!(store.person(&t, &"U1".into()).await.unwrap().is_none());
+    assert!(members(store, "g").await.is_empty());
+    assert!(store.enrolments(&t, &"U1".into()).await.unwrap().is_empty());
+    assert!(store.item(&t, "session", "s").await.unwrap().is_none());
+    assert!(store.token(&t, &digest(9)).await.unwrap().is_none());
+    assert!(!store.grant(&t, &"g1".into()).await.unwrap().unwrap().active);
+    assert!(store.people_by_attribute(&t, "email", "scott@example.test", 1).await.unwrap().is_empty());
+}
+
 #[test]
 fn a_person_who_is_removed_leaves_nothing() {
     on_both(|store| async move {
-        let t = tenant();
-        let item = Item {
-            kind: "session",
-            name: "s".to_owned(),
-            owner: Some("U1".to_owned()),
-            link: None,
-            created: NOW,
-            expires: NOW + 60,
-            body: "{}".to_owned(),
-            version: 0,
-        };
-        let mut grant = grant("g1");
-        grant.subject = Some("U1".into());
-        let changes = vec![
-            Change::AddUser(alone("U1", "scott")),
-            Change::AddGroup(group("g", "G")),
-            join("g", "U1"),
-            Change::PutEnrolment(enrolment("E1", "U1", None)),
-            Change::PutItem(item),
-            Change::AddGrant(grant),
-            Change::AddToken(digest(9), token("g1", Some("U1"))),
-        ];
-        store.commit(&t, "test", changes).await.unwrap();
+        owner_of_everything(&store).await;
         let before = group_version(&store, "g").await;
-        refused(store.commit(&t, "test", vec![Change::RemoveUser { user: "U1".into(), version: 1 }]).await);
+        refused(store.commit(&tenant(), "test", vec![Change::RemoveUser { user: "U1".into(), version: 1 }]).await);
         assert_eq!(members(&store, "g").await, ["U1"]);
         do_one(&store, Change::RemoveUser { user: "U1".into(), version: 2 }).await;
-        assert!(store.person(&t, &"U1".into()).await.unwrap().is_none());
-        assert!(members(&store, "g").await.is_empty());
+        nothing_is_left(&store).await;
         assert!(group_version(&store, "g").await > before);
-        assert!(store.enrolments(&t, &"U1".into()).await.unwrap().is_empty());
-        assert!(store.item(&t, "session", "s").await.unwrap().is_none());
-        assert!(store.token(&t, &digest(9)).await.unwrap().is_none());
-        assert!(!store.grant(&t, &"g1".into()).await.unwrap().unwrap().active);
-        assert!(store.people_by_attribute(&t, "email", "scott@example.test", 1).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_person_whom_the_tenant_file_removes_leaves_nothing_to_the_next_of_the_same_id() {
+    on_both(|store| async move {
+        owner_of_everything(&store).await;
+        let before = group_version(&store, "g").await;
+        store.change_directory(&tenant(), vec![DirectoryChange::RemoveUser("U1".into())]).await.unwrap();
+        nothing_is_left(&store).await;
+        assert!(group_version(&store, "g").await > before);
+        store.change_directory(&tenant(), vec![put_user(alone("U1", "next"))]).await.unwrap();
+        assert!(store.items_of(&tenant(), "session", "U1", 9).await.unwrap().is_empty());
     });
 }
 

@@ -1,9 +1,9 @@
 //! What is remembered of a person's passwords: when the present one was set, whether another must take its place, and the
 //! hashes of those before.
 
-use protocol::records::{Seconds, User};
+use protocol::records::{Seconds, Tenant, TenantId, User};
 use serde::{Deserialize, Serialize};
-use store::{Change, Item};
+use store::{Change, Item, Store};
 
 use crate::fault::Fault;
 use crate::signin::SignIns;
@@ -31,21 +31,33 @@ pub(super) struct Remembered {
 
 impl SignIns<'_> {
     pub(super) async fn remembered(self, user: &User) -> Result<Remembered, Fault> {
-        let now = self.app.world.now();
-        let item = self.app.store.item(&self.tenant.tenant.id, KIND, user.id.as_str()).await?;
-        let item = item.unwrap_or_else(|| Item {
-            kind: KIND,
-            name: user.id.0.clone(),
-            owner: Some(user.id.0.clone()),
-            link: None,
-            created: now,
-            expires: now + KEPT,
-            body: "{}".to_owned(),
-            version: 0,
-        });
-        let body = serde_json::from_str(&item.body).map_err(|error| Fault::internal("a password record", error))?;
-        Ok(Remembered { body, item })
+        remembered(&self.app.store, &self.tenant.tenant.id, user, self.app.world.now()).await
     }
+}
+
+/// The record of a password that takes the place of this person's in the directory itself, without a sign-in or a judgement.
+///
+/// # Errors
+/// The store failed, or the record of the one before cannot be read.
+pub async fn replaced(store: &Store, tenant: &Tenant, before: &User, at: Seconds) -> Result<Change, Fault> {
+    let remembered = remembered(store, &tenant.id, before, at).await?;
+    remembered.changed(before.password.clone(), at, false, tenant.settings.password.history)
+}
+
+async fn remembered(store: &Store, tenant: &TenantId, user: &User, now: Seconds) -> Result<Remembered, Fault> {
+    let item = store.item(tenant, KIND, user.id.as_str()).await?;
+    let item = item.unwrap_or_else(|| Item {
+        kind: KIND,
+        name: user.id.0.clone(),
+        owner: Some(user.id.0.clone()),
+        link: None,
+        created: now,
+        expires: now + KEPT,
+        body: "{}".to_owned(),
+        version: 0,
+    });
+    let body = serde_json::from_str(&item.body).map_err(|error| Fault::internal("a password record", error))?;
+    Ok(Remembered { body, item })
 }
 
 impl Remembered {

@@ -8,6 +8,7 @@ use store::DirectoryChange;
 use super::documents::difference;
 use super::{ApplyError, Bench, Plan, busy};
 use crate::signin::factors::{totp, webauthn};
+use crate::signin::{ends, passwords};
 use crate::tenant_file::{EnrolmentPart, FactorPart, PasskeyPart, PasswordPart, TenantPart, UserPart};
 
 /// Removes people and factors that an earlier file made and this one no longer names.
@@ -35,15 +36,29 @@ pub(super) async fn put(bench: &Bench<'_>, plan: &mut Plan, part: &TenantPart) -
         let before = stored.as_ref();
         let user = User {
             password: password(bench, wanted, before.and_then(|user| user.password.as_deref())).await?,
-            not_before: before.map_or(0, |user| user.not_before),
+            // The id may have been another's: what was proved or issued for that one is not this one's.
+            not_before: before.map_or(now, |user| user.not_before),
             created: before.map_or(now, |user| user.created),
             updated: before.map_or(now, |user| user.updated),
             ..wanted.user.clone()
         };
         if let Some(what) = difference(before, &user) {
-            let user = User { updated: now, ..user };
+            let mut user = User { updated: now, ..user };
             let what = format!("user `{}` {what}", user.id);
+            let replaced = before.filter(|before| before.password != user.password);
+            let ends = before.filter(|before| before.active && !user.active).or(replaced).is_some();
+            if ends {
+                user.not_before = now;
+            }
+            let id = user.id.clone();
             plan.step(what, DirectoryChange::PutUser { user, managed: true });
+            if ends {
+                plan.beside(ends::of(&id));
+            }
+            if let Some(before) = replaced {
+                let record = passwords::replaced(bench.store, &part.tenant, before, now).await;
+                plan.beside([record.map_err(|source| ApplyError::Remembered { user: id, source })?]);
+            }
         }
     }
     for wanted in &part.enrolments {
