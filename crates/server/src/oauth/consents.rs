@@ -143,7 +143,7 @@ pub async fn remember(
     })))
 }
 
-/// What must be written to take a consent back, or one scope of it: that, and the end of the grants that the person gave the
+/// What must be written to take a consent back, or these scopes of it: that, and the end of the grants that the person gave the
 /// client. None where nothing of the kind was allowed.
 ///
 /// # Errors
@@ -153,16 +153,18 @@ pub async fn revoke(
     tenant: &TenantId,
     person: &UserId,
     client: &ClientId,
-    scope: Option<&str>,
+    scopes: Option<&BTreeSet<&str>>,
 ) -> Result<Option<Vec<Change>>, Fault> {
     let key = name(person, client);
     let Some(item) = app.store.item(tenant, KIND, &key).await? else { return Ok(None) };
     let mut given = read(item.clone())?;
-    if scope.is_some_and(|scope| !given.scopes.remove(scope)) {
-        return Ok(None);
+    for scope in scopes.into_iter().flatten() {
+        if !given.scopes.remove(*scope) {
+            return Ok(None);
+        }
     }
     let mut changes = Vec::new();
-    let Some(scope) = scope.filter(|_| !given.scopes.is_empty()) else {
+    let Some(scopes) = scopes.filter(|_| !given.scopes.is_empty()) else {
         changes.push(Change::TakeItem { kind: KIND, name: key, version: Some(given.version) });
         changes.push(Change::RevokeGrantsFor { user: person.clone(), client: client.clone() });
         return Ok(Some(changes));
@@ -175,7 +177,7 @@ pub async fn revoke(
         let grants = app.store.living_grants(tenant, person, client, &after, GRANTS).await?;
         let Some(last) = grants.last() else { break };
         after.clone_from(&last.id.0);
-        let concerned = |grant: &Grant| grant.detail.scope.iter().any(|one| one == scope);
+        let concerned = |grant: &Grant| grant.detail.scope.iter().any(|one| scopes.contains(one.as_str()));
         changes.extend(grants.into_iter().filter(concerned).map(|grant| Change::RevokeGrant(grant.id)));
     }
     Ok(Some(changes))

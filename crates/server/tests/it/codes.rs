@@ -256,10 +256,14 @@ async fn a_code_of_another_tenant_is_unknown() {
 
 /// A person who allowed a client two scopes, and what it has of that.
 async fn allowed() -> (TestServer, Visitor, Value) {
+    allowed_of("openid email").await
+}
+
+async fn allowed_of(scope: &str) -> (TestServer, Visitor, Value) {
     let server = setup().start().await;
     server.change_client("asks", |client| client.entitlements = ["manageSelf".to_owned()].into()).await;
     let mut visitor = Visitor::new(&server);
-    let page = visitor.get(&code_request("asks", &[("scope", "openid email")])).await;
+    let page = visitor.get(&code_request("asks", &[("scope", scope)])).await;
     let page = visitor.sign_in(&page, "scott", "hunter22").await;
     let landed = visitor.submit(&page, &[("do", "allow")]).await.landed(CALLBACK);
     let tokens = server.redeem("asks", &landed["code"]).await.expect(200);
@@ -297,6 +301,42 @@ async fn a_consent_is_listed_and_taken_back_by_its_owner_and_nobody_else() {
         "consent_required"
     );
     assert!(visitor.silently("asks", &[("scope", "openid")]).await.landed(CALLBACK).contains_key("code"));
+}
+
+/// Each operation was written by itself, so the second of one consent always met another version than it had read.
+#[tokio::test]
+async fn several_operations_on_one_consent_are_one_change_of_it() {
+    let cases: [(&[&str], &str, &[&str]); 5] = [
+        (&["/scopes/email", "/scopes/phone"], "openid", &["openid", "profile"]),
+        (&["/scopes/email", "/scopes/email"], "openid", &["openid", "phone", "profile"]),
+        (&["/scopes/email", ""], "", &[]),
+        (&["", "/scopes/email"], "", &[]),
+        (&["/scopes/email", "/scopes/openid", "/scopes/phone", "/scopes/profile"], "", &[]),
+    ];
+    for (paths, silently, left) in cases {
+        let (server, mut visitor, tokens) = allowed_of("openid email phone profile").await;
+        let token = tokens["access_token"].as_str().unwrap();
+        let list = server.get("/v1.0/consents", token).await.expect(200);
+        let id = list["consents"][0]["id"].as_str().unwrap();
+        let remove = |path: &&str| json!({ "op": "remove", "path": format!("/{id}{path}") });
+        // Nothing happens where one of them cannot.
+        let none: Vec<Value> = paths.iter().chain(&["/scopes/nothing"]).map(remove).collect();
+        if left.len() > 1 {
+            server.json("PATCH", "/v1.0/consents", token, &json!(none)).await.expect(404);
+            assert_eq!(userinfo(&server, token).await, 200);
+        }
+        let all: Vec<Value> = paths.iter().map(remove).collect();
+        let gone = server.json("PATCH", "/v1.0/consents", token, &json!(all)).await;
+        assert_eq!(gone.status, 204, "{paths:?} {}", gone.text());
+        assert_eq!(userinfo(&server, token).await, 401, "{paths:?}");
+        let scope = if silently.is_empty() { "openid" } else { silently };
+        let landed = visitor.silently("asks", &[("scope", scope)]).await.landed(CALLBACK);
+        assert_eq!(landed.contains_key("code"), !silently.is_empty(), "{paths:?} {landed:?}");
+        let (scott, asks) = ("6040003OH8".into(), "asks".into());
+        let kept = countersign::oauth::consents::given(&server.app, &server.tenant(), &scott, &asks).await.unwrap();
+        let kept = kept.map(|given| given.scopes.into_iter().collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(kept, left, "{paths:?}");
+    }
 }
 
 /// The ledger found it: of somebody with more than a thousand grants the newest lived on.

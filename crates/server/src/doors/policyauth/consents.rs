@@ -2,6 +2,8 @@
 //!
 //! Owns the shapes. What ends with a consent is decided where consents are kept.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -43,14 +45,26 @@ pub async fn change(State(app): State<App>, call: Call) -> Result<Response, Refu
     let reach = caller.reach(&["manageSelf"], &["manageOIDCConsents"])?;
     let body = protocol::json::parse(&call.body, protocol::json::USUAL).map_err(|_| MALFORMED)?;
     let operations = body.as_array().filter(|list| (1..=MOST).contains(&list.len())).ok_or(MALFORMED)?;
-    let mut changes = Vec::new();
+    // A consent is one document, written once: what is said of it is put together first, none for the whole.
+    let mut wanted: BTreeMap<(UserId, ClientId), Option<BTreeSet<&str>>> = BTreeMap::new();
     for operation in operations {
         let (person, client, scope) = read(operation).ok_or(MALFORMED)?;
         // Whose it is stands in the id: another person's is as if absent.
         if !reach.covers(&person) {
             return Err(Refusal::NotFound);
         }
-        let taken = consents::revoke(&app, &call.tenant.tenant.id, &person, &client, scope).await?;
+        let scopes = wanted.entry((person, client)).or_insert_with(|| Some(BTreeSet::new()));
+        match (scope, scopes) {
+            (Some(scope), Some(scopes)) => {
+                scopes.insert(scope);
+            }
+            (Some(_), None) => {}
+            (None, scopes) => *scopes = None,
+        }
+    }
+    let mut changes = Vec::new();
+    for ((person, client), scopes) in &wanted {
+        let taken = consents::revoke(&app, &call.tenant.tenant.id, person, client, scopes.as_ref()).await?;
         changes.extend(taken.ok_or(Refusal::NotFound)?);
     }
     match app.commit(&call.tenant.tenant.id, "consent taken back", changes).await {
