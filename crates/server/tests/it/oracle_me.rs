@@ -637,3 +637,44 @@ async fn where_people_stay_signed_in_is_listed_and_taken_back() {
     let back = page.send(&json!({ "op": "credSubmit", "authFactor": "KMSI", "kmsiToken": token })).await;
     back.expect(401, "failed", Some("AUTH-3008"));
 }
+
+/// The demand was looked at last: the answers were others already, and so was what is asked for first.
+#[tokio::test]
+async fn another_version_than_demanded_leaves_questions_and_wishes_as_they_were() {
+    let server = start().await;
+    let own = person(&server, NAME, PASSWORD).await;
+    let with =
+        |pet: &str| json!([{ "value": "firstPet", "answer": pet }, { "value": "firstCar", "answer": "Fiat 500" }]);
+    let (questions, mfa) = (format!("{EXTENSION}:securityQuestions:User"), format!("{EXTENSION}:mfa:User"));
+    let operations = |pet: &str| {
+        patch(json!([
+            { "op": "add", "path": format!("{questions}:secQuestions"), "value": with(pet) },
+            { "op": "add", "path": format!("{mfa}:preferredAuthenticationFactor"), "value": "SECURITY_QUESTIONS" },
+        ]))
+    };
+    let first = patch(json!([{ "op": "add", "path": format!("{questions}:secQuestions"), "value": with("Rex") }]));
+    let me = said(&send(&server, "PATCH", "Me", &own, first).await, 200);
+    let id = me["id"].as_str().unwrap();
+    let kept = async || {
+        let all = server.store.enrolments(&server.tenant(), &id.into()).await.unwrap();
+        let wish = server.store.item(&server.tenant(), "preferred-factor", id).await.unwrap();
+        (all.into_iter().find(|one| one.kind == "questions").unwrap(), wish)
+    };
+    let before = kept().await;
+    let mut whole = me.as_object().unwrap().clone();
+    whole.insert(questions.clone(), json!({ "secQuestions": with("Max") }));
+    whole.insert(mfa.clone(), json!({ "preferredAuthenticationFactor": "SECURITY_QUESTIONS" }));
+    let bodies = [("PATCH", operations("Max")), ("PUT", json!(whole))];
+    for (method, body) in &bodies {
+        let stale = ask(&server, method, "Me", &own, body).header("if-match", "W/\"999\"").send().await;
+        refused(&stale, 412, "error.common.common.versionMismatch");
+        assert!(kept().await == before, "{method}");
+    }
+    for (method, body) in &bodies {
+        let tag = send(&server, "GET", "Me", &own, Value::Null).await.header("etag").to_owned();
+        let reply = ask(&server, method, "Me", &own, body).header("if-match", &tag).send().await;
+        assert_eq!(reply.status, 200, "{method} {}", reply.text());
+    }
+    let after = kept().await;
+    assert!(after.0 != before.0 && after.1.is_some());
+}

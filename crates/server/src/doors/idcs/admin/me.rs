@@ -107,6 +107,7 @@ async fn write(
     let people = People::of(app, call).as_me().by(protocol::scim::oracle::Actor::user(&user));
     // Nothing of a request happens where one part of it cannot.
     let found = people.find(user.id.as_str()).await?;
+    Demand::of(call).allows_write(found.version)?;
     let before = people.document(&found.user, found.version);
     let made = make(&before)?;
     if !proved && made.get(EMAILS).is_some_and(|emails| before.get(EMAILS) != Some(emails)) {
