@@ -101,7 +101,7 @@ impl FactorKind {
     }
 
     /// The stored name, for keys of rows and counters.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::Passkey => "passkey",

@@ -224,6 +224,72 @@ fn a_backup_of_a_server_in_use_is_restored_without_what_may_have_been_spent() {
     succeed(&["audit", "verify", "--config", &third.config()]);
 }
 
+/// A phone was forgotten while its factor stayed, so policy asked people for what they could not give; and recovery addresses went unsaid.
+#[test]
+fn a_restore_leaves_nobody_with_a_phone_that_is_gone_and_everybody_with_what_they_set_up() {
+    const PERSON: &str = "6040003OH8";
+    let installation = Installation::new(LISTEN);
+    succeed(&["apply", demo().to_str().unwrap(), "--config", &installation.config()]);
+    let tenant = protocol::records::TenantId::from("demo");
+    let item = |kind: &'static str| {
+        store::Change::PutItem(store::Item {
+            kind,
+            name: PERSON.to_owned(),
+            owner: Some(PERSON.to_owned()),
+            link: None,
+            created: 0,
+            expires: i64::MAX,
+            body: "{}".to_owned(),
+            version: 0,
+        })
+    };
+    let enrolment = |kind: &str| {
+        store::Change::PutEnrolment(protocol::records::Enrolment {
+            id: kind.into(),
+            user: PERSON.into(),
+            kind: kind.to_owned(),
+            enabled: true,
+            validated: true,
+            attributes: serde_json::json!({ "references": { "authenticatorId": PERSON } }),
+            lookup: None,
+            payload: Vec::new(),
+            created: 0,
+            updated: 0,
+            attempted: None,
+            version: 0,
+        })
+    };
+    let kept = ["password", "preferred-factor", "recovery", "terms-accepted", "upstream-link"];
+    let gone = ["device", "device-token", "device-code", "push-open", "session", "code", "bypass", "trusted-device"];
+    let phone = ["push-presence", "push-fingerprint", "push-face"];
+    let factors = ["totp", "sms-otp", "passkey"];
+    let path = installation.dir.path().join("data.sqlite3");
+    let (found, left) = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let config = store::StoreConfig::Sqlite { path };
+        let open = store::Store::open(&config).await.unwrap();
+        let mut changes: Vec<_> = kept.into_iter().chain(gone).map(item).collect();
+        changes.extend(phone.into_iter().chain(factors).map(enrolment));
+        open.commit(&tenant, "test", changes).await.unwrap();
+        open.close().await;
+        let told = succeed(&["restore", "--loaded", "--config", &installation.config()]);
+        assert!(told.contains("phones that approve are set up anew"), "{told}");
+        let open = store::Store::open(&config).await.unwrap();
+        let mut found = Vec::new();
+        for kind in kept.into_iter().chain(gone) {
+            if open.item(&tenant, kind, PERSON).await.unwrap().is_some() {
+                found.push(kind);
+            }
+        }
+        let all = open.enrolments(&tenant, &PERSON.into()).await.unwrap();
+        let left: Vec<String> = all.into_iter().map(|one| one.kind).collect();
+        open.close().await;
+        (found, left)
+    });
+    assert_eq!(found, kept);
+    assert!(factors.iter().all(|kind| left.iter().any(|one| one == kind)), "{left:?}");
+    assert!(!phone.iter().any(|kind| left.iter().any(|one| one == kind)), "{left:?}");
+}
+
 #[test]
 fn a_server_serves_until_it_is_told_to_stop() {
     let installation = Installation::new(LISTEN);

@@ -128,23 +128,25 @@ fn check(from: &Path) -> Result<(), BackupError> {
 }
 
 /// Whatever may have been spent, revoked or ended after a copy was made.
-const FORGET: [&str; 6] = [
+const FORGET: [&str; 5] = [
     "UPDATE grants SET active = 0, version = version + 1 WHERE tenant = $1 AND active = 1",
     "DELETE FROM tokens WHERE tenant = $1",
     "DELETE FROM sign_ins WHERE tenant = $1",
     "DELETE FROM challenges WHERE tenant = $1",
     // Sent already, as like as not.
     "DELETE FROM outbox WHERE tenant = $1",
-    "DELETE FROM items WHERE tenant = $1 AND kind NOT IN ($2, $3, $4, $5, $6, $7, $8, $9)",
 ];
+const FORGET_ITEMS: &str = "DELETE FROM items WHERE tenant = $1 AND kind NOT IN ($2, $3, $4, $5, $6, $7, $8, $9)";
+const FORGET_ENROLMENTS: &str = "DELETE FROM enrolments WHERE tenant = $1 AND kind IN ($2, $3, $4, $5, $6, $7, $8, $9)";
 const CUT_OFF: &str = "UPDATE users SET not_before = $1 WHERE tenant = $2 AND not_before < $3";
-/// Kinds of documents that may be kept: as many as the statement has places.
-const KEPT: usize = 8;
+/// Kinds that may be named: as many as a statement has places.
+const PLACES: usize = 8;
 
 impl Store {
     /// Ends everything of a tenant that a copy may hold and that may have been spent, revoked or ended since: sign-ins, grants, tokens
-    /// and documents but for those of the kinds in `keep` (at most eight). Tokens that are in no row count no more either, being
-    /// older than `now`. In one transaction; harmless if done twice.
+    /// and documents but for those of the kinds in `keep`, and the enrolments of the kinds in `useless`, which nothing can prove without
+    /// a document that goes (at most eight each). Tokens that are in no row count no more either, being older than `now`. In one
+    /// transaction; harmless if done twice.
     ///
     /// # Errors
     /// The database could not do it.
@@ -152,18 +154,17 @@ impl Store {
         &self,
         tenant: &TenantId,
         keep: &[&str],
+        useless: &[&str],
         now: Seconds,
     ) -> Result<(), CommitError> {
-        if keep.len() > KEPT {
-            return Err(StoreError::new("too many kinds of documents are to be kept").into());
-        }
-        let mut ops = Vec::with_capacity(FORGET.len() + 1);
-        for (at, sql) in FORGET.into_iter().enumerate() {
-            let mut values: Vec<Value> = vec![tenant.as_str().into()];
-            if at + 1 == FORGET.len() {
-                // A kind of no name fills the places that are left.
-                values.extend((0..KEPT).map(|place| Value::from(keep.get(place).copied().unwrap_or_default())));
+        let mut ops: Vec<Op> = FORGET.into_iter().map(|sql| Op::any(0, sql, vec![tenant.as_str().into()])).collect();
+        for (sql, kinds) in [(FORGET_ITEMS, keep), (FORGET_ENROLMENTS, useless)] {
+            if kinds.len() > PLACES {
+                return Err(StoreError::new("too many kinds are named").into());
             }
+            let mut values: Vec<Value> = vec![tenant.as_str().into()];
+            // A kind of no name fills the places that are left.
+            values.extend((0..PLACES).map(|place| Value::from(kinds.get(place).copied().unwrap_or_default())));
             ops.push(Op::any(0, sql, values));
         }
         ops.push(Op::any(0, CUT_OFF, vec![now.into(), tenant.as_str().into(), now.into()]));

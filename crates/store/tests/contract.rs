@@ -25,6 +25,8 @@ mod once;
 mod outbox;
 #[path = "contract/people.rs"]
 mod people;
+#[path = "contract/restore.rs"]
+mod restore;
 #[path = "contract/schema.rs"]
 mod schema;
 #[path = "contract/sweep.rs"]

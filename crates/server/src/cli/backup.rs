@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
+use engine::FactorKind;
 use store::{Change, CommitError};
 
 use super::{Configured, Failure, block_on, print};
@@ -11,11 +12,12 @@ use crate::app::{Ground, StartError};
 use crate::audit;
 use crate::config::Database;
 use crate::directory::Directories;
+use crate::signin::LASTING;
 
-/// Documents that a restore keeps: what people and administrators set up, and what says that it was used. Everything else, known
-/// or to come, may have been spent or ended since and goes.
-const KEPT: [&str; 5] =
-    ["AuthenticationFactorSettings", "password", "preferred-factor", "terms-accepted", "upstream-link"];
+/// What only a phone can prove. The tokens phones come with may have been spent or ended since, so no phone comes back: policy
+/// must not ask for one.
+const OF_PHONES: [&str; 3] =
+    [FactorKind::PushPresence.as_str(), FactorKind::PushFingerprint.as_str(), FactorKind::PushFace.as_str()];
 
 #[derive(Args)]
 pub(super) struct Backup {
@@ -74,7 +76,9 @@ pub(super) fn restore(command: &Restore) -> Result<(), Failure> {
         let mut text = String::new();
         for rows in ground.store.load_directory().await?.tenants {
             let tenant = rows.tenant.id;
-            ground.store.forget_what_may_be_spent(&tenant, &KEPT, ground.world.now()).await.map_err(told)?;
+            let now = ground.world.now();
+            // Documents of every other kind, known or to come, may have been spent or ended since and go.
+            ground.store.forget_what_may_be_spent(&tenant, &LASTING, &OF_PHONES, now).await.map_err(told)?;
             let entry = Change::Audit(audit::by_command(&ground.world, "database.restored", "restore"));
             ground.store.commit(&tenant, "restore", vec![entry]).await.map_err(told)?;
             // Writing to a text does not fail.
@@ -82,6 +86,7 @@ pub(super) fn restore(command: &Restore) -> Result<(), Failure> {
         }
         ground.store.close().await;
         text.push_str("people sign in anew; factors, passwords and configuration are those of the backup\n");
+        text.push_str("phones that approve are set up anew: until then their owners have no such factor\n");
         print(&text)
     })
 }

@@ -32,3 +32,6 @@ pub use driver::{Begin, Failure, Flow, IssueRequest, Made, Next, SignIns, Submis
 
 pub use store::Challenge;
 pub use ways::{Way, With};
+
+/// Kinds of the documents in which people and administrators say what is so until they say otherwise. Nothing is spent by their use.
+pub const LASTING: [&str; 5] = [passwords::KIND, preferred::KIND, rescue::KIND, terms::KIND, upstream::LINKS];

@@ -6,7 +6,7 @@ mod record;
 mod rules;
 
 pub use breached::{Unreadable, is_breached};
-pub use record::replaced;
+pub use record::{KIND, replaced};
 pub use rules::{Unfit, is_usable};
 
 use engine::{NotNow, Who};

@@ -9,7 +9,7 @@ use super::SignIns;
 use super::ways::{Way, With};
 use crate::fault::Fault;
 
-const KIND: &str = "preferred-factor";
+pub(super) const KIND: &str = "preferred-factor";
 const KEPT: Seconds = 100 * 365 * 86_400;
 
 /// A factor, and what it is proved with where there may be several.

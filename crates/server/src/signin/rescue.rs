@@ -15,7 +15,7 @@ use super::ways::mask;
 use crate::delivery::Happened;
 use crate::fault::Fault;
 
-const KIND: &str = "recovery";
+pub(super) const KIND: &str = "recovery";
 const KEPT: Seconds = 100 * 365 * 86_400;
 /// Means that are read of a person.
 const MOST: i64 = 8;

@@ -9,7 +9,7 @@ use super::SignIns;
 use crate::fault::Fault;
 use crate::tokens;
 
-const KIND: &str = "terms-accepted";
+pub(super) const KIND: &str = "terms-accepted";
 /// As long as the person is there, where the terms do not say.
 const KEPT: Seconds = 100 * 365 * 86_400;
 /// The member of a client that names its terms.

@@ -24,6 +24,7 @@ mod newcomer;
 mod people;
 
 pub use newcomer::{Chosen, Newcomer};
+pub use people::KIND as LINKS;
 
 /// How we may prove who we are to another provider's token endpoint.
 pub const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];

@@ -8,7 +8,8 @@ use store::{Change, Item, Store};
 use crate::fault::Fault;
 use crate::signin::SignIns;
 
-const KIND: &str = "password";
+/// The kind of its documents.
+pub const KIND: &str = "password";
 /// As long as the person is there.
 const KEPT: Seconds = 100 * 365 * 86_400;
 /// Hashes kept at most, whatever the tenant says: each costs a guess when a new password is set.

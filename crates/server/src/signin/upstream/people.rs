@@ -18,7 +18,8 @@ use crate::signin::notice::Notice;
 use crate::signin::{Failure, SignIns};
 use crate::tokens;
 
-const KIND: &str = "upstream-link";
+/// The kind of its documents.
+pub const KIND: &str = "upstream-link";
 /// A link is kept until the person goes; this is as long as anything is kept.
 const FOREVER: Seconds = 315_360_000;
 /// Links of one person that are looked at.
