@@ -21,7 +21,7 @@ pub mod seal;
 pub mod tell;
 
 /// What an entry may be about.
-pub const EVENTS: [&str; 50] = [
+pub const EVENTS: [&str; 54] = [
     "factor.tried",
     "factor.proved",
     "factor.enrolled",
@@ -59,6 +59,10 @@ pub const EVENTS: [&str; 50] = [
     "external_account.added",
     "external_account.changed",
     "external_account.removed",
+    "recovery.added",
+    "recovery.changed",
+    "recovery.removed",
+    "password.set",
     "tenant.changed",
     "tenant.removed",
     "source.changed",
@@ -170,14 +174,17 @@ impl Event {
 }
 
 /// Documents whose coming and going is worth an entry, and what they are called there.
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("session", "session"),
     ("consent", "consent"),
     ("trusted-device", "trusted_device"),
     ("stay-signed-in", "stay_signed_in"),
     ("bypass", "bypass_codes"),
     ("upstream-link", "external_account"),
+    ("recovery", "recovery"),
 ];
+/// Written with every new password and with nothing else: not with a hash made stronger.
+const PASSWORD: &str = crate::signin::passwords::KIND;
 
 fn document(kind: &str) -> Option<&'static str> {
     DOCUMENTS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
@@ -276,6 +283,9 @@ fn granted(grant: &Grant) -> Option<Event> {
 }
 
 fn put(item: &Item) -> Option<Event> {
+    if item.kind == PASSWORD {
+        return Some(Event::new("password.set").maybe("user", item.owner.as_deref()));
+    }
     let name = document(item.kind)?;
     let what = match (item.version, item.kind) {
         (0, _) => "added",

@@ -119,3 +119,42 @@ async fn seals_chain_the_trail_and_hold() {
     let broken = seal::verify(&app.store, &stranger, &server.tenant()).await.unwrap();
     assert_eq!(broken, Err(seal::Broken::Changed(1)));
 }
+
+/// Neither was: a new password is written like a hash made stronger, and recovery addresses were no documents of the trail.
+#[tokio::test]
+async fn a_new_password_and_what_recovers_an_account_are_on_record_and_a_stronger_hash_is_not() {
+    use countersign::signin::SignIns;
+    use countersign::signin::rescue::{Means, Recovery};
+
+    let server = TestServer::start().await;
+    let view = server.app.directories.current().tenant(&server.tenant()).cloned().unwrap();
+    let sign_ins = SignIns { app: &server.app, tenant: &view };
+    let user = protocol::records::UserId::from(ACME.other.id);
+    seal_all(&server).await;
+    let told = async || {
+        let all = trail(&server).await;
+        let theirs = all.iter().filter(|entry| entry["user"] == ACME.other.id);
+        let told: Vec<String> = theirs.map(|entry| entry["event"].as_str().unwrap().to_owned()).collect();
+        seal_all(&server).await;
+        told
+    };
+
+    let from = server.store.user(&server.tenant(), &user).await.unwrap().unwrap().password.unwrap();
+    let to = server.app.hashing.hash(ACME.other.password.into()).await.unwrap();
+    let upgrade = store::Change::Rehash { user: user.clone(), from, to, at: server.app.world.now() };
+    server.app.commit(&server.tenant(), "factor judged", vec![upgrade]).await.unwrap();
+    assert_eq!(told().await, Vec::<String>::new(), "the password is the same");
+
+    sign_ins.replace_password(&user, "correct-horse-battery-7".into()).await.unwrap();
+    assert!(told().await.contains(&"password.set".to_owned()));
+
+    let at = |to: &str| Recovery { means: Means::Email, to: Some(to.to_owned()), grant: None };
+    let mut entries = Vec::new();
+    for to in ["pat@home.example", "pat@elsewhere.example"] {
+        sign_ins.set_recovery(&user, &at(to), Vec::new()).await.unwrap();
+        entries.extend(told().await);
+    }
+    sign_ins.drop_recoveries(&user).await.unwrap();
+    entries.extend(told().await);
+    assert_eq!(entries, ["recovery.added", "recovery.changed", "recovery.removed"]);
+}
