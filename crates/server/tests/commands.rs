@@ -210,11 +210,14 @@ fn a_backup_of_a_server_in_use_is_restored_without_what_may_have_been_spent() {
     std::fs::write(&nonsense, "not a database").unwrap();
     let told = fail(&["restore", nonsense.to_str().unwrap(), "--config", &second.config()]);
     assert!(told.contains("is no backup of Countersign"), "{told}");
-    // With another master key it is of no use, and says so.
+    // With another master key it is of no use, and says so; nothing is left that could be served.
     fail(&["restore", backup, "--config", &second.config()]);
-    let third = Installation::new(LISTEN);
+    let third = second;
     std::fs::copy(first.dir.path().join("master.key"), third.dir.path().join("master.key")).unwrap();
     succeed(&["restore", backup, "--config", &third.config()]);
+    // Of what a client was given in its own name, signed, nothing else tells that it counts no more.
+    let clients = clients_of(&third);
+    assert!(clients.len() > 3 && clients.iter().all(|client| client.not_before > 0), "{clients:?}");
     let (_server, _log, address) = serve(&third);
     assert_eq!(post(&address, "/oauth2/introspect", &format!("{CLIENT}&token={token}"))["active"], false);
     let again = post(&address, "/oauth2/token", &format!("{CLIENT}&grant_type=client_credentials"));
@@ -222,6 +225,18 @@ fn a_backup_of_a_server_in_use_is_restored_without_what_may_have_been_spent() {
     let trail = succeed(&["audit", "export", "--config", &third.config()]);
     assert!(trail.contains("database.restored") && trail.contains("client.changed"), "{trail}");
     succeed(&["audit", "verify", "--config", &third.config()]);
+}
+
+fn clients_of(installation: &Installation) -> Vec<protocol::records::Client> {
+    let path = installation.dir.path().join("data.sqlite3");
+    assert!(path.exists(), "{}", path.display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = store::Store::open(&store::StoreConfig::Sqlite { path }).await.unwrap();
+        let tenants = store.load_directory().await.unwrap().tenants;
+        store.close().await;
+        tenants.into_iter().flat_map(|tenant| tenant.clients).collect()
+    })
 }
 
 /// A phone was forgotten while its factor stayed, so policy asked people for what they could not give; and recovery addresses went unsaid.

@@ -86,29 +86,81 @@ pub fn copy_sqlite(database: &Path, to: &Path) -> Result<u64, BackupError> {
     }
 }
 
-/// Puts a copy where a database is to be. It is not in use before [`Store::forget_what_may_be_spent`] is done with it. Blocks.
-///
-/// # Errors
-/// See [`BackupError`]; then there is no database.
-pub fn take_sqlite(from: &Path, database: &Path) -> Result<(), BackupError> {
-    for end in ["", "-wal", "-shm"] {
-        let mut name = database.as_os_str().to_owned();
-        name.push(end);
-        let path = PathBuf::from(name);
-        if path.exists() {
-            return Err(BackupError::InTheWay(path.display().to_string()));
+/// A copy that is on its way to where a database is to be, beside it and under another name: whatever goes wrong before
+/// [`Restoring::finish`], there is no database. What is left of an earlier try is overwritten.
+#[derive(Debug)]
+pub struct Restoring {
+    database: PathBuf,
+    /// Where it is until then.
+    pub path: PathBuf,
+}
+
+/// What SQLite and the migration lay beside a database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", ".lock"];
+
+fn with(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+impl Restoring {
+    /// Takes a copy. It is not to be used before [`Store::forget_what_may_be_spent`] is done with it. Blocks.
+    ///
+    /// # Errors
+    /// See [`BackupError`].
+    pub fn begin(from: &Path, database: &Path) -> Result<Self, BackupError> {
+        for path in [database.to_owned(), with(database, "-wal"), with(database, "-shm")] {
+            if path.exists() {
+                return Err(BackupError::InTheWay(path.display().to_string()));
+            }
+        }
+        check(from)?;
+        let restoring = Self { database: database.to_owned(), path: with(database, ".restoring") };
+        restoring.forget();
+        let path = &restoring.path;
+        let mut target = new_file(path)?;
+        File::open(from)
+            .map_err(file(from))
+            .and_then(|mut from| std::io::copy(&mut from, &mut target).map_err(file(path)))
+            .and_then(|_| target.sync_all().map_err(file(path)))?;
+        Ok(restoring)
+    }
+
+    /// Makes it the database. Nobody may have it open. Blocks.
+    ///
+    /// # Errors
+    /// See [`BackupError`]; then there is no database.
+    pub fn finish(self) -> Result<(), BackupError> {
+        // What is still beside it belongs into it.
+        let last = Connection::open(&self.path).map_err(BackupError::Copy)?;
+        last.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(BackupError::Copy)?;
+        last.close().map_err(|(_, error)| BackupError::Copy(error))?;
+        let synced = || File::open(&self.path)?.sync_all();
+        synced().map_err(file(&self.path))?;
+        if self.database.exists() {
+            return Err(BackupError::InTheWay(self.database.display().to_string()));
+        }
+        fs::rename(&self.path, &self.database).map_err(file(&self.database))?;
+        self.forget();
+        let directory = self.database.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or_else(|| Path::new("."));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(file(directory))
+    }
+
+    fn forget(&self) {
+        let beside = BESIDE.iter().map(|end| with(&self.path, end));
+        for path in std::iter::once(self.path.clone()).chain(beside) {
+            // What cannot be removed is told where it is in the way.
+            let _ = fs::remove_file(path);
         }
     }
-    check(from)?;
-    let mut target = new_file(database)?;
-    let copied = File::open(from)
-        .map_err(file(from))
-        .and_then(|mut from| std::io::copy(&mut from, &mut target).map_err(file(database)))
-        .and_then(|_| target.sync_all().map_err(file(database)));
-    if copied.is_err() {
-        let _ = fs::remove_file(database);
+}
+
+impl Drop for Restoring {
+    fn drop(&mut self) {
+        self.forget();
     }
-    copied
 }
 
 fn check(from: &Path) -> Result<(), BackupError> {

@@ -24,7 +24,7 @@ mod write;
 
 pub use audit::cursor::AuditCursor;
 pub use audit::{AuditAnchor, AuditEntry, AuditSeal};
-pub use backup::{BackupError, copy_sqlite, take_sqlite};
+pub use backup::{BackupError, Restoring, copy_sqlite};
 pub use change::{Attempts, Challenge, Change, DecisionRow, Mail, OutboxItem, SignInRow};
 pub use config::StoreConfig;
 pub use directory::{DirectoryChange, DirectoryRows, TenantRows};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use engine::FactorKind;
-use store::{Change, CommitError};
+use protocol::records::Client;
+use store::{Change, CommitError, DirectoryChange};
 
 use super::{Configured, Failure, block_on, print};
 use crate::app::{Ground, StartError};
 use crate::audit;
-use crate::config::Database;
+use crate::config::{Config, Database};
 use crate::directory::Directories;
 use crate::signin::LASTING;
 
@@ -57,9 +58,14 @@ pub(super) fn backup(command: &Backup) -> Result<(), Failure> {
 }
 
 pub(super) fn restore(command: &Restore) -> Result<(), Failure> {
-    let config = command.configured.load()?;
+    let mut config = command.configured.load()?;
+    let mut restoring = None;
     match (&command.file, &config.database) {
-        (Some(file), Database::Sqlite(database)) => store::take_sqlite(file, database)?,
+        (Some(file), Database::Sqlite(database)) => {
+            let copy = store::Restoring::begin(file, database)?;
+            config.database = Database::Sqlite(copy.path.clone());
+            restoring = Some(copy);
+        }
         (Some(_), _) => {
             return Err(Failure::Told(
                 "this database is PostgreSQL's to restore: use `pg_restore`, then `countersign restore --loaded` before any \
@@ -69,26 +75,37 @@ pub(super) fn restore(command: &Restore) -> Result<(), Failure> {
         }
         (None, _) => {}
     }
-    block_on(async {
-        let ground = Ground::open(&config, false).await?;
-        // Opens what is sealed: the copy of another installation is noticed here and not by the first person to sign in.
-        let _ = Directories::load(ground.store.clone(), Arc::clone(&ground.master)).await.map_err(StartError::from)?;
-        let mut text = String::new();
-        for rows in ground.store.load_directory().await?.tenants {
-            let tenant = rows.tenant.id;
-            let now = ground.world.now();
-            // Documents of every other kind, known or to come, may have been spent or ended since and go.
-            ground.store.forget_what_may_be_spent(&tenant, &LASTING, &OF_PHONES, now).await.map_err(told)?;
-            let entry = Change::Audit(audit::by_command(&ground.world, "database.restored", "restore"));
-            ground.store.commit(&tenant, "restore", vec![entry]).await.map_err(told)?;
-            // Writing to a text does not fail.
-            let _ = writeln!(text, "{tenant}: sign-ins, sessions, grants and tokens ended");
-        }
-        ground.store.close().await;
-        text.push_str("people sign in anew; factors, passwords and configuration are those of the backup\n");
-        text.push_str("phones that approve are set up anew: until then their owners have no such factor\n");
-        print(&text)
-    })
+    let text = block_on(forget(&config))?;
+    if let Some(restoring) = restoring {
+        restoring.finish()?;
+    }
+    print(&text)
+}
+
+/// Ends what may have been spent since the copy was made; says so.
+async fn forget(config: &Config) -> Result<String, Failure> {
+    let ground = Ground::open(config, false).await?;
+    // Opens what is sealed: the copy of another installation is noticed here and not by the first person to sign in.
+    let _ = Directories::load(ground.store.clone(), Arc::clone(&ground.master)).await.map_err(StartError::from)?;
+    let mut text = String::new();
+    for rows in ground.store.load_directory().await?.tenants {
+        let tenant = rows.tenant.id;
+        let now = ground.world.now();
+        // Documents of every other kind, known or to come, may have been spent or ended since and go.
+        ground.store.forget_what_may_be_spent(&tenant, &LASTING, &OF_PHONES, now).await.map_err(told)?;
+        // Of what a client was given in its own name no row tells.
+        let older = rows.clients.into_iter().filter(|client| client.not_before < now);
+        let cut = |client| DirectoryChange::PutClient(Box::new(Client { not_before: now, ..client }));
+        ground.store.change_directory(&tenant, older.map(cut).collect()).await.map_err(told)?;
+        let entry = Change::Audit(audit::by_command(&ground.world, "database.restored", "restore"));
+        ground.store.commit(&tenant, "restore", vec![entry]).await.map_err(told)?;
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "{tenant}: sign-ins, sessions, grants and tokens ended");
+    }
+    ground.store.close().await;
+    text.push_str("people sign in anew; factors, passwords and configuration are those of the backup\n");
+    text.push_str("phones that approve are set up anew: until then their owners have no such factor\n");
+    Ok(text)
 }
 
 fn told(error: CommitError) -> Failure {

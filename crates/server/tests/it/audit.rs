@@ -145,7 +145,9 @@ async fn a_new_password_and_what_recovers_an_account_are_on_record_and_a_stronge
     server.app.commit(&server.tenant(), "factor judged", vec![upgrade]).await.unwrap();
     assert_eq!(told().await, Vec::<String>::new(), "the password is the same");
 
-    sign_ins.replace_password(&user, "correct-horse-battery-7".into()).await.unwrap();
+    let (source, old) = (ACME.source.into(), ACME.other.password.to_owned().into());
+    let new = "correct-horse-battery-7".into();
+    sign_ins.change_password(Some(&user), &source, ACME.other.username, old, new).await.unwrap();
     assert!(told().await.contains(&"password.set".to_owned()));
 
     let at = |to: &str| Recovery { means: Means::Email, to: Some(to.to_owned()), grant: None };

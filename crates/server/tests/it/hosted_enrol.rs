@@ -143,7 +143,7 @@ async fn a_new_password_ends_every_enrolment_that_the_old_one_led_to() {
     let view = server.view();
     let sign_ins = SignIns { app: &server.app, tenant: &view };
     let record = sign_ins.person(&zoe).await.unwrap().unwrap();
-    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+    sign_ins.reset_password(&record, "another-crossing-2".into(), false).await.unwrap();
 
     let now = totp(&key, server.world.now());
     let over = [
@@ -167,7 +167,7 @@ async fn a_new_password_ends_every_enrolment_that_the_old_one_led_to() {
     let view = server.view();
     let sign_ins = SignIns { app: &server.app, tenant: &view };
     let record = sign_ins.person(&zoe).await.unwrap().unwrap();
-    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+    sign_ins.reset_password(&record, "another-crossing-2".into(), false).await.unwrap();
     assert!(visitor.submit(&page, &[("do", "skip")]).await.landed(CALLBACK).contains_key("error"));
 }
 
@@ -182,7 +182,7 @@ async fn a_phone_is_not_counted_after_a_new_password() {
     let view = server.view();
     let sign_ins = SignIns { app: &server.app, tenant: &view };
     let record = sign_ins.person(&UserId::from("6040009ZZZ")).await.unwrap().unwrap();
-    sign_ins.reset_password(record, "another-crossing-2".into(), false).await.unwrap();
+    sign_ins.reset_password(&record, "another-crossing-2".into(), false).await.unwrap();
     assert!(visitor.get(&page.path).await.landed(CALLBACK).contains_key("error"));
 }
 

@@ -54,7 +54,7 @@ async fn signed_in(text: &str) -> Bench {
 }
 
 /// Which of these there are still.
-async fn left<'k>(bench: &Bench, kinds: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
+async fn left(bench: &Bench, kinds: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
     let mut left = Vec::new();
     for kind in kinds {
         if bench.store.item(&tenant(), kind, ANN).await.unwrap().is_some() {
