@@ -140,11 +140,6 @@ pub async fn of_person(app: &App, tenant: &TenantId, person: &UserId) -> Result<
     items.into_iter().filter(|item| item.expires > now).map(|item| read(item, String::new())).collect()
 }
 
-/// What must be written to end every session of a person, and the codes not yet redeemed.
-pub(crate) fn end_all(person: &UserId) -> [Change; 2] {
-    [KIND, CODES].map(|kind| Change::DropItemsOf { kind, owner: person.0.clone() })
-}
-
 /// How many sessions the browser names, alive or not.
 pub fn named(call: &Call) -> impl Iterator<Item = &str> {
     let value = Cookie::Sessions.read(call).unwrap_or_default();
@@ -435,6 +430,12 @@ pub fn end(session: &Session) -> [Change; 3] {
         Change::DropItemsLinked { kind: CODES, link: session.id.clone() },
         Change::RevokeGrantsOfSession(session.id.clone()),
     ]
+}
+
+/// What must be written to end every session of a person, without word to the applications that are signed in by them. Their grants are
+/// the caller's to end.
+pub fn end_all_of(user: &UserId) -> [Change; 2] {
+    [KIND, CODES].map(|kind| Change::DropItemsOf { kind, owner: user.0.clone() })
 }
 
 /// The user agent, shortened, in characters that can be shown.

@@ -12,7 +12,7 @@ use crate::browser::session;
 pub fn of(user: &UserId) -> Vec<Change> {
     // `not_before` counts in whole seconds; the grants die exactly.
     let mut changes = vec![Change::RevokeGrantsOf(user.clone())];
-    changes.extend(session::end_all(user));
+    changes.extend(session::end_all_of(user));
     changes.extend(trust::end_all(user));
     changes
 }

@@ -1,7 +1,7 @@
 //! People and their factors.
 
 use engine::FactorKind;
-use protocol::records::{Enrolment, User};
+use protocol::records::{Enrolment, Seconds, User};
 use serde_json::{Value, json};
 use store::DirectoryChange;
 
@@ -10,6 +10,9 @@ use super::{ApplyError, Bench, Plan, busy};
 use crate::signin::factors::{totp, webauthn};
 use crate::signin::{ends, passwords};
 use crate::tenant_file::{EnrolmentPart, FactorPart, PasskeyPart, PasswordPart, TenantPart, UserPart};
+
+/// Seconds that the clock of a server may be behind the one here: what it proves of somebody new counts.
+const CLOCKS: Seconds = 60;
 
 /// Removes people and factors that an earlier file made and this one no longer names.
 pub(super) async fn remove(bench: &Bench<'_>, plan: &mut Plan, part: &TenantPart) -> Result<(), ApplyError> {
@@ -37,7 +40,7 @@ pub(super) async fn put(bench: &Bench<'_>, plan: &mut Plan, part: &TenantPart) -
         let user = User {
             password: password(bench, wanted, before.and_then(|user| user.password.as_deref())).await?,
             // The id may have been another's: what was proved or issued for that one is not this one's.
-            not_before: before.map_or(now, |user| user.not_before),
+            not_before: before.map_or(now - CLOCKS, |user| user.not_before),
             created: before.map_or(now, |user| user.created),
             updated: before.map_or(now, |user| user.updated),
             ..wanted.user.clone()
