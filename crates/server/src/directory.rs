@@ -14,11 +14,13 @@ use protocol::records::{
 
 use crate::keys::KeyRing;
 
+mod administrators;
 mod authority;
 mod documents;
 mod holder;
 mod view;
 
+pub use administrators::OVER_ADMINISTRATORS;
 pub use authority::split_url;
 pub use documents::Documents;
 pub use holder::{Directories, DirectoryError};

@@ -23,7 +23,7 @@ use super::search;
 use super::shape::Shape;
 use crate::app::App;
 use crate::call::{Call, Path};
-use crate::directory::TenantView;
+use crate::directory::{OVER_ADMINISTRATORS, TenantView};
 use crate::reply;
 
 type Document = Map<String, Value>;
@@ -43,6 +43,7 @@ pub struct Groups<'a> {
     shape: Shape,
     base: String,
     actor: Option<Actor>,
+    over_administrators: bool,
 }
 
 /// What a document says of a group.
@@ -57,7 +58,21 @@ impl<'a> Groups<'a> {
     pub fn of(app: &'a App, call: &Call) -> Self {
         let shape = Shape::of(call);
         let base = format!("{}{}", call.base, shape.base());
-        Self { app, tenant: Arc::clone(&call.tenant), shape, base, actor: None }
+        Self { app, tenant: Arc::clone(&call.tenant), shape, base, actor: None, over_administrators: false }
+    }
+
+    /// The same, with what the caller may do: without it no group is written whose members are administrators.
+    #[must_use]
+    pub fn over_administrators(self, over_administrators: bool) -> Self {
+        Self { over_administrators, ..self }
+    }
+
+    /// Refuses what would make administrators, or unmake them, of a caller who may not.
+    fn demand_over(&self, group: &Group) -> Result<(), Refusal> {
+        if self.over_administrators || !self.tenant.makes_administrators(group) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden)
     }
 
     /// The same, with a note in what is written of who did it.
@@ -155,6 +170,7 @@ impl<'a> Groups<'a> {
                 updated: now,
                 version: 1,
             };
+            self.demand_over(&row.group)?;
             let mut changes = vec![Change::DirectoryAt { version: at }, Change::AddGroup(row.clone())];
             changes.extend(wanted.members.iter().map(|user| join(&id, user)));
             match self.commit(changes).await? {
@@ -182,11 +198,13 @@ impl<'a> Groups<'a> {
         for _ in 0..TRIES {
             let before = self.find(id).await?;
             demand.allows_write(before.version)?;
+            self.demand_over(&before.group)?;
             let members = self.members(&before.group.id).await?;
             let wanted = wanted(&make(&self.document(&before, &members))?)?;
             let mut after = before.clone();
             after.group.name.clone_from(&wanted.name);
             after.attributes = external(&wanted, &before.attributes);
+            self.demand_over(&after.group)?;
             let present: BTreeSet<UserId> = members.into_iter().map(|member| member.user).collect();
             if after == before && present == wanted.members {
                 return Ok(before);
@@ -225,6 +243,7 @@ impl<'a> Groups<'a> {
         for _ in 0..TRIES {
             let row = self.find(id).await?;
             demand.allows_write(row.version)?;
+            self.demand_over(&row.group)?;
             let at = self.app.store.directory_version().await?;
             let gone = Change::RemoveGroup { id: row.group.id, version: row.version };
             if self.commit(vec![Change::DirectoryAt { version: at }, gone]).await?.is_none() {
@@ -359,11 +378,11 @@ pub async fn read(State(app): State<App>, Path(id): Path<String>, call: Call) ->
 /// `POST /Groups`.
 pub async fn create(State(app): State<App>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &MANAGE_GROUPS).await?.client;
+        let caller = caller::client(&app, &call, &MANAGE_GROUPS).await?;
         let query = answer::query(&call)?;
-        let groups = Groups::of(&app, &call);
+        let groups = Groups::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
         let row = groups.create(&answer::body(&call)?).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, group = %row.group.id, actor = %client.id, "group added");
+        tracing::info!(tenant = %call.tenant.tenant.id, group = %row.group.id, actor = %caller.client.id, "group added");
         shown(&call, &groups, StatusCode::CREATED, &row, &query).await
     };
     answer::finish(&call, run.await)
@@ -372,12 +391,12 @@ pub async fn create(State(app): State<App>, call: Call) -> Response {
 /// `PUT /Groups/{id}`.
 pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &MANAGE_GROUPS).await?.client;
+        let caller = caller::client(&app, &call, &MANAGE_GROUPS).await?;
         let query = answer::query(&call)?;
-        let groups = Groups::of(&app, &call);
+        let groups = Groups::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
         let sent = read::resource(Shape::of(&call).group(), &answer::body(&call)?)?;
         let row = groups.edit(&id, Demand::of(&call), |_| Ok(sent.clone())).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %client.id, "group replaced");
+        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %caller.client.id, "group replaced");
         shown(&call, &groups, StatusCode::OK, &row, &query).await
     };
     answer::finish(&call, run.await)
@@ -386,9 +405,9 @@ pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call)
 /// `PATCH /Groups/{id}`.
 pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &MANAGE_GROUPS).await?.client;
+        let caller = caller::client(&app, &call, &MANAGE_GROUPS).await?;
         let query = answer::query(&call)?;
-        let groups = Groups::of(&app, &call);
+        let groups = Groups::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
         let operations = answer::operations(&call)?;
         let model = Shape::of(&call).group();
         let make = |before: &Document| {
@@ -397,7 +416,7 @@ pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) 
             Ok(after)
         };
         let row = groups.edit(&id, Demand::of(&call), make).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %client.id, "group changed");
+        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %caller.client.id, "group changed");
         shown(&call, &groups, StatusCode::OK, &row, &query).await
     };
     answer::finish(&call, run.await)
@@ -406,9 +425,10 @@ pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) 
 /// `DELETE /Groups/{id}`.
 pub async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &MANAGE_GROUPS).await?.client;
-        Groups::of(&app, &call).remove(&id, Demand::of(&call)).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %client.id, "group removed");
+        let caller = caller::client(&app, &call, &MANAGE_GROUPS).await?;
+        let groups = Groups::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
+        groups.remove(&id, Demand::of(&call)).await?;
+        tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %caller.client.id, "group removed");
         Ok(reply::empty(StatusCode::NO_CONTENT))
     };
     answer::finish(&call, run.await)

@@ -1,6 +1,7 @@
 //! The server as its clients meet it: requests in, answers out, in process, on real databases.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
+mod attacks_administrators;
 mod attacks_factors;
 mod attacks_flow;
 mod attacks_guessing;

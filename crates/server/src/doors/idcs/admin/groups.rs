@@ -45,7 +45,7 @@ pub(super) async fn read(State(app): State<App>, Path(id): Path<String>, call: C
 pub(super) async fn create(State(app): State<App>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let groups = Groups::of(&app, &call).by(guard::actor(&caller));
+        let groups = guard::groups(&app, &call, &caller);
         let row = groups.create(&answer::body(&call)?).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, group = %row.group.id, actor = %caller.client.id, "group added");
         Ok(scim::groups::shown(&call, &groups, StatusCode::CREATED, &row, &answer::query(&call)?).await?)
@@ -57,7 +57,7 @@ pub(super) async fn create(State(app): State<App>, call: Call) -> Response {
 pub(super) async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let groups = Groups::of(&app, &call).by(guard::actor(&caller));
+        let groups = guard::groups(&app, &call, &caller);
         let sent = scim_read::resource(&ORACLE_GROUP, &answer::body(&call)?)?;
         let row = groups.edit(&id, Demand::of(&call), |_| Ok(sent.clone())).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %caller.client.id, "group replaced");
@@ -70,7 +70,7 @@ pub(super) async fn replace(State(app): State<App>, Path(id): Path<String>, call
 pub(super) async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let groups = Groups::of(&app, &call).by(guard::actor(&caller));
+        let groups = guard::groups(&app, &call, &caller);
         let operations = scim::answer::operations(&call)?;
         let make = |before: &Document| {
             let mut after = before.clone();
@@ -88,7 +88,7 @@ pub(super) async fn change(State(app): State<App>, Path(id): Path<String>, call:
 pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        Groups::of(&app, &call).remove(&id, Demand::of(&call)).await?;
+        guard::groups(&app, &call, &caller).remove(&id, Demand::of(&call)).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, group = id, actor = %caller.client.id, "group removed");
         Ok(answer::gone())
     };

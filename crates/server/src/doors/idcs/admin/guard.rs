@@ -8,6 +8,7 @@ use super::answer::Refusal;
 use crate::app::App;
 use crate::call::Call;
 use crate::doors::idcs::{Caller, Denied};
+use crate::scim::Groups;
 
 /// A caller with one of these roles.
 ///
@@ -53,4 +54,9 @@ pub(super) fn actor(caller: &Caller) -> Actor {
         Some(user) => Actor::user(user),
         None => Actor::app(caller.client.id.as_str(), &caller.client.name),
     }
+}
+
+/// The groups of the tenant as the caller may write them.
+pub(super) fn groups<'a>(app: &'a App, call: &Call, caller: &Caller) -> Groups<'a> {
+    Groups::of(app, call).by(actor(caller)).over_administrators(caller.holds(&[AppRole::IdentityDomainAdministrator]))
 }
