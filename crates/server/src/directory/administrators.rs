@@ -1,10 +1,11 @@
-//! Which groups make administrators, and what a client must hold to write them.
+//! Which groups make administrators, and what a client must hold to write them. Whoever may not make an administrator does not take the
+//! place of one either, by a password or a factor of their choice.
 
 use protocol::records::{Group, TenantSettings};
 
 use super::TenantView;
 
-/// The entitlement of clients that may make administrators.
+/// The entitlement of clients that may make administrators and keep their accounts.
 pub const OVER_ADMINISTRATORS: [&str; 1] = ["manageAllUserGroups"];
 
 impl TenantView {

@@ -102,7 +102,8 @@ async fn write(
     make: impl Fn(&Document) -> Result<Document, Refusal>,
 ) -> Result<Response, Refusal> {
     let query = answer::query(call)?;
-    let people = People::of(app, call);
+    // Their own.
+    let people = People::of(app, call).over_administrators(true);
     let changed: Changed = people.edit(id, Demand::of(call), make).await?;
     tracing::info!(tenant = %call.tenant.tenant.id, user = id, "person changed themselves");
     shown(call, &people, StatusCode::OK, &changed, &query)

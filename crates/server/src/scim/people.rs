@@ -20,6 +20,7 @@ use crate::call::Call;
 use crate::delivery::Opens;
 use crate::directory::TenantView;
 use crate::oauth::logout::notices;
+use crate::oauth::oracle::administers;
 use crate::secret::Secret;
 use crate::signin::mailed::PENDING;
 use crate::signin::{Failure, SignIns, ends};
@@ -63,6 +64,7 @@ pub struct People<'a> {
     base: String,
     kind: &'static str,
     actor: Option<Actor>,
+    over_administrators: bool,
 }
 
 /// A new id for a person or a group.
@@ -81,7 +83,18 @@ impl<'a> People<'a> {
         let shape = Shape::of(call);
         let base = format!("{}{}", call.base, shape.base());
         let tenant = tenant.unwrap_or_else(|| Arc::clone(&call.tenant));
-        Self { app, tenant, shape, base, kind: "User", actor: None }
+        Self { app, tenant, shape, base, kind: "User", actor: None, over_administrators: false }
+    }
+
+    /// The same, with what the caller may do: without it no administrator is changed or removed.
+    #[must_use]
+    pub fn over_administrators(self, over_administrators: bool) -> Self {
+        Self { over_administrators, ..self }
+    }
+
+    /// Refuses to touch an administrator for a caller who may not: a password, an address or a name of their choice would make them one.
+    fn demand_over(&self, user: &User) -> Result<(), Refusal> {
+        if self.over_administrators || !administers(&self.tenant, user) { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
     /// The same, with a note in what is written of who did it.
@@ -90,10 +103,10 @@ impl<'a> People<'a> {
         Self { actor: Some(actor), ..self }
     }
 
-    /// The same, each shown as the record of the person who asks.
+    /// The same for the person who asks: what is changed is their own, and shown as such.
     #[must_use]
     pub fn as_me(self) -> Self {
-        Self { kind: "Me", ..self }
+        Self { kind: "Me", over_administrators: true, ..self }
     }
 
     /// Where the shape begins, such as `https://login.example.test/scim/v2`.
@@ -273,6 +286,7 @@ impl<'a> People<'a> {
         for _ in 0..TRIES {
             let Changed { user: before, version } = self.find(id).await?;
             demand.allows_write(version)?;
+            self.demand_over(&before)?;
             let shown = self.document(&before, version);
             let mut document = make(&shown)?;
             if document == shown {
@@ -315,6 +329,7 @@ impl<'a> People<'a> {
         for _ in 0..TRIES {
             let Changed { user, version } = self.find(id).await?;
             demand.allows_write(version)?;
+            self.demand_over(&user)?;
             let mut changes = self.notices(&user.id).await;
             changes.push(Change::RemoveUser { user: user.id, version });
             if self.commit(changes).await?.is_none() {

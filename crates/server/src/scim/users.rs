@@ -13,6 +13,7 @@ use super::search;
 use super::shape::Shape;
 use crate::app::App;
 use crate::call::{Call, Path};
+use crate::directory::OVER_ADMINISTRATORS;
 use crate::reply;
 
 /// The resource with the attributes that are asked for.
@@ -76,11 +77,11 @@ pub async fn create(State(app): State<App>, call: Call) -> Response {
 /// `PUT /Users/{id}`.
 pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &UPDATE_USERS).await?.client;
+        let caller = caller::client(&app, &call, &UPDATE_USERS).await?;
         let query = answer::query(&call)?;
-        let people = People::of(&app, &call);
+        let people = People::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
         let changed = people.replace(&id, &answer::body(&call)?, Demand::of(&call)).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %client.id, "user replaced");
+        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %caller.client.id, "user replaced");
         shown(&call, &people, StatusCode::OK, &changed, &query)
     };
     answer::finish(&call, run.await)
@@ -89,11 +90,11 @@ pub async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call)
 /// `PATCH /Users/{id}`.
 pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &UPDATE_USERS).await?.client;
+        let caller = caller::client(&app, &call, &UPDATE_USERS).await?;
         let query = answer::query(&call)?;
-        let people = People::of(&app, &call);
+        let people = People::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
         let changed = people.change(&id, &answer::operations(&call)?, Demand::of(&call)).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %client.id, "user changed");
+        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %caller.client.id, "user changed");
         shown(&call, &people, StatusCode::OK, &changed, &query)
     };
     answer::finish(&call, run.await)
@@ -102,9 +103,10 @@ pub async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) 
 /// `DELETE /Users/{id}`.
 pub async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
-        let client = caller::client(&app, &call, &MANAGE_USERS).await?.client;
-        People::of(&app, &call).remove(&id, Demand::of(&call)).await?;
-        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %client.id, "user removed");
+        let caller = caller::client(&app, &call, &MANAGE_USERS).await?;
+        let people = People::of(&app, &call).over_administrators(caller.holds(&OVER_ADMINISTRATORS));
+        people.remove(&id, Demand::of(&call)).await?;
+        tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %caller.client.id, "user removed");
         Ok(reply::empty(StatusCode::NO_CONTENT))
     };
     answer::finish(&call, run.await)

@@ -16,9 +16,12 @@ fn setup() -> Setup {
     let entitled = |setup: Setup, id: &str, what: &str| {
         setup.add(&client(id, "s", &format!("grant_types = [\"client_credentials\"]\nentitlements = [{what}]")))
     };
+    let people = "\"manageUsers\", \"updateAnyUser\", \"resetPasswordAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"manageUserGroups\"";
     let mut setup = entitled(Setup::new(), "groups", "\"manageUserGroups\"");
     setup = entitled(setup, "standard", "\"manageUserStandardGroups\"");
     setup = entitled(setup, "all", "\"manageAllUserGroups\"");
+    setup = entitled(setup, "helpdesk", people);
+    setup = entitled(setup, "over", &format!("{people}, \"manageAllUserGroups\""));
     let roles = |setup: Setup, id: &str, what: &str| {
         let more = format!("grant_types = [\"client_credentials\", \"{BEARER}\"]\napp_roles = [{what}]");
         setup.add(&client(id, "s", &more))
@@ -114,6 +117,77 @@ async fn attack_66_who_keeps_groups_makes_nobody_an_administrator() {
         }
     }
     assert_eq!(send(&server, "POST", "/scim/v2/Groups", &all, &again("ADMINISTRATORS")).await.status, 201);
+}
+
+#[tokio::test]
+async fn attack_66_who_keeps_people_does_not_take_the_place_of_an_administrator() {
+    let server = setup().start().await;
+    let (admin, other) = (ACME.admin, ACME.other);
+    let reset = format!("/v1.0/authnmethods/password/{}/reset", ACME.source);
+    let password = |name: &str| json!({ "username": name, "newPassword": "correct-horse-battery-7" });
+    let change = patch(json!([{ "op": "replace", "path": "password", "value": "correct-horse-battery-8" }]));
+    let mail = patch(json!([{ "op": "replace", "path": "emails", "value": [{ "value": "mallory@evil.example" }] }]));
+    let phone = |user: &str| json!({ "userId": user, "phoneNumber": "+442071230000", "enabled": true });
+    let party = format!("/v2.0/factors/fido2/relyingparties/{}/attestation/options", ACME.relying_party);
+
+    let helpdesk = server.token_of("helpdesk", "s").await;
+    for base in ["/scim/v2", "/v2.0"] {
+        let user = format!("{base}/Users/{}", admin.id);
+        for (method, body) in [
+            ("PATCH", change.clone()),
+            ("PATCH", mail.clone()),
+            ("PUT", json!({ "userName": "scott", "active": false })),
+            ("DELETE", Value::Null),
+        ] {
+            forbidden(&send(&server, method, &user, &helpdesk, &body).await, &format!("{method} {user}"));
+        }
+    }
+    let email = format!("/v2.0/factors/emailotp/{}", ACME.email);
+    for (method, path, body) in [
+        ("POST", reset.as_str(), password(admin.username)),
+        ("POST", "/v2.0/factors/smsotp", phone(admin.id)),
+        ("POST", "/v2.0/factors/totp", json!({ "userId": admin.id })),
+        ("PUT", &email, json!({ "enabled": false })),
+        ("DELETE", &email, Value::Null),
+        ("POST", "/v1.0/authenticators/initiation", json!({ "owner": admin.id })),
+        ("POST", &party, json!({ "userId": admin.id })),
+    ] {
+        let reply = server.json(method, path, &helpdesk, &body).await;
+        reply.factor_error(403, "CSIAK4300E");
+    }
+    // On demand, in Oracle's dialect.
+    let factors = token(&server, "factors").await;
+    let user = format!("/mfa/v1/users/{}", admin.id);
+    let sms =
+        json!({ "method": "SMS", "countryCode": "+44", "mobileNumber": "2071230000", "skipFactorVerification": true });
+    for (method, path, body) in [
+        ("POST", format!("{user}/factors"), sms.clone()),
+        ("POST", format!("{user}/factors"), json!({ "method": "BYPASSCODE" })),
+        ("DELETE", format!("{user}/factors/{}", ACME.email), Value::Null),
+        ("PATCH", user.clone(), json!({ "disableMFA": true })),
+    ] {
+        let reply = server.json(method, &path, &factors, &body).await;
+        let told: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!((reply.status.as_u16(), &told["cause"][0]["code"]), (401, &json!("AUTH-1034")), "{method} {path}");
+    }
+    // They are as they were, and somebody else is within reach of both.
+    server.sign_in().await;
+    server.json("POST", &reset, &helpdesk, &password(other.username)).await.expect(200);
+    server.json("POST", "/v2.0/factors/smsotp", &helpdesk, &phone(other.id)).await.expect(201);
+    let path = format!("/mfa/v1/users/{}/factors", other.id);
+    assert_eq!(server.json("POST", &path, &factors, &json!({ "method": "TOTP" })).await.status, 200);
+    let path = format!("/scim/v2/Users/{}", other.id);
+    assert_eq!(send(&server, "PATCH", &path, &helpdesk, &mail).await.status, 200);
+
+    // Who may make administrators may keep them.
+    let over = server.token_of("over", "s").await;
+    server.json("POST", "/v2.0/factors/smsotp", &over, &phone(admin.id)).await.expect(201);
+    server.json("POST", &reset, &over, &password(admin.username)).await.expect(200);
+    let console = token(&server, "console").await;
+    let path = format!("{user}/factors");
+    assert_eq!(server.json("POST", &path, &console, &json!({ "method": "TOTP" })).await.status, 200);
+    let path = format!("/admin/v1/Users/{}", admin.id);
+    assert_eq!(send(&server, "PATCH", &path, &console, &change).await.status, 200);
 }
 
 #[tokio::test]

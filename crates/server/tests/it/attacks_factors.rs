@@ -11,7 +11,7 @@ const ORIGINS: &str = r#"origins = ["https://app.example.test"]"#;
 
 fn setup(models: &str) -> Setup {
     let vouched = format!("{ORIGINS}\nattestation = {{ roots = [\"{}\"], models = [{models}] }}", MAKER.root);
-    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\"]";
+    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
     Setup::new().replace(ORIGINS, &vouched).add(&client("helpdesk", "h", more))
 }
 
@@ -115,7 +115,7 @@ async fn attack_44_a_model_that_is_not_listed_is_not_registered_whoever_vouches(
 #[test]
 fn attack_44_a_credential_and_a_ceremony_have_one_owner() {
     on_both(async |store| {
-        let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\"]";
+        let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
         let native = "policy = 420017\npolicy_grants = { policyauth = true }";
         let server = Setup::new()
             .replace(native, &format!("{native}\nentitlements = [\"manageEnrollMFAMethod\"]"))
@@ -150,7 +150,7 @@ fn attack_44_a_credential_and_a_ceremony_have_one_owner() {
 
 #[tokio::test]
 async fn several_relying_parties_keep_their_credentials_apart() {
-    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\"]";
+    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
     let party = "[[tenant.relying_parties]]\nid = \"9a1d7f0e-3a9e-4d34-9a55-0e4bb0c0a001\"\nrp_id = \"shop.example.test\"\n\
                  name = \"All of Example\"\norigins = [\"https://shop.example.test\"]\n";
     let server = Setup::new().add(&client("helpdesk", "h", more)).add(party).start().await;

@@ -9,7 +9,7 @@ const PARTIES: &str = "/config/v2.0/factors/fido2/relyingparties";
 
 fn setup() -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
-                entitlements = [\"authnAnyUser\", \"resetPasswordAnyUser\", \"generateOTP\"]";
+                entitlements = [\"authnAnyUser\", \"resetPasswordAnyUser\", \"generateOTP\", \"manageAllUserGroups\"]";
     Setup::new()
         .add(&client("helpdesk", "h", more))
         .add(&client("helpdesk-2", "h", more))

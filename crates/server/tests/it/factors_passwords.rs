@@ -11,7 +11,7 @@ const DAY: i64 = 86_400;
 /// With these settings of the tenant.
 fn setup(settings: &str) -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
-                entitlements = [\"authnAnyUser\", \"resetPasswordAnyUser\"]";
+                entitlements = [\"authnAnyUser\", \"resetPasswordAnyUser\", \"manageAllUserGroups\"]";
     Setup::new()
         .replace("[tenant.settings]", &format!("[tenant.settings]\n{settings}"))
         .add(&client("helpdesk", "h", more))

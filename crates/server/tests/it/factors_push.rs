@@ -12,7 +12,7 @@ use crate::support::{ACME, Challenge, Reply, Setup, TestServer, client, on_both}
 
 pub fn setup(push: &str) -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
-                entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
+                entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
     Setup::new()
         .replace(
             "[tenant.settings.push]\nenabled = true\n",
@@ -295,7 +295,7 @@ async fn a_device_renews_its_tokens_once_and_is_gone_when_removed() {
 
 #[tokio::test]
 async fn where_it_is_switched_off_no_phone_is_invited() {
-    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\"]";
+    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
     let server = Setup::new()
         .replace("[tenant.settings.push]\nenabled = true\n", "")
         .add(&client("helpdesk", "h", more))
@@ -362,7 +362,7 @@ async fn a_fingerprint_and_a_face_are_ways_of_their_own() {
     for sub in ["fingerprint", "face"] {
         let name = format!("signatures_{sub}");
         let more = "grant_types = [\"client_credentials\"]\n\
-                    entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
+                    entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
         let server = Setup::new()
             .replace("authnMethods = [\"emailotp\"]", &format!("authnMethods = [{name:?}]"))
             .add(&client("helpdesk", "h", more))

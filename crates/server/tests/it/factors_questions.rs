@@ -9,7 +9,7 @@ use crate::support::{ACME, Challenge, Setup, TestServer, client, on_both};
 
 fn setup() -> Setup {
     let more = "grant_types = [\"client_credentials\"]\n\
-                entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\"]";
+                entitlements = [\"authnAnyUser\", \"manageEnrollMFAMethodAnyUser\", \"readEnrollMFAMethodAnyUser\", \"manageAllUserGroups\"]";
     Setup::new()
         .replace(
             "[tenant.settings]",

@@ -21,6 +21,13 @@ grant_types = ["client_credentials"]
 entitlements = ["manageUsers", "manageUserGroups"]
 
 [[tenant.clients]]
+id = "rules"
+name = "Rules"
+secret = "rules-secret"
+grant_types = ["client_credentials"]
+entitlements = ["manageAccessPolicies"]
+
+[[tenant.clients]]
 id = "reader"
 name = "Reader"
 secret = "reader-secret"
@@ -463,7 +470,7 @@ async fn a_group_name_is_had_once_and_is_in_force_for_everybody() {
 async fn attack_66_only_who_is_entitled_gets_in() {
     let (server, token) = provisioned().await;
     let reader = server.token_of("reader", "reader-secret").await;
-    let administration = server.token_of("administration", "administration-demo-secret").await;
+    let rules = server.token_of("rules", "rules-secret").await;
     let signed_in = server.sign_in_other().await;
     let of_person = signed_in["access_token"].as_str().unwrap();
     let challenge = server.begin_inside().await.token;
@@ -480,7 +487,7 @@ async fn attack_66_only_who_is_entitled_gets_in() {
         ("POST", "/scim/v2/Groups", json!({ "displayName": "x" })),
     ] {
         refused(&send(&server, method, path, &reader, &body).await, 403, None);
-        refused(&send(&server, method, path, &administration, &body).await, 403, None);
+        refused(&send(&server, method, path, &rules, &body).await, 403, None);
         refused(&send(&server, method, path, of_person, &body).await, 403, None);
         let stranger = send(&server, method, path, &challenge, &body).await;
         refused(&stranger, 401, None);
@@ -594,7 +601,9 @@ async fn the_clients_of_whoever_is_switched_off_or_removed_are_told() {
         "grant_types = [\"authorization_code\"]\nredirect_uris = [{CALLBACK:?}]\nconsent = \"never_prompt\"\n\
          backchannel_logout_uri = \"https://rp.example.test/out\""
     );
-    let setup = setup().add(CLIENTS).add(&client("watching", "watching-secret", &watching));
+    // Who is switched off here is an administrator.
+    let clients = CLIENTS.replace("\"manageUserGroups\"", "\"manageAllUserGroups\"");
+    let setup = setup().add(&clients).add(&client("watching", "watching-secret", &watching));
     let (server, token) = with_token(setup.start().await).await;
     let path = format!("/scim/v2/Users/{}", ACME.admin.id);
     let off = patch(json!([{ "op": "replace", "path": "active", "value": false }]));

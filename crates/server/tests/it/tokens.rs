@@ -435,7 +435,8 @@ async fn attack_23_what_ends_a_person_or_a_client_ends_their_tokens() {
 
 #[tokio::test]
 async fn attack_23_a_password_reset_ends_what_the_old_one_began() {
-    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"resetPasswordAnyUser\"]";
+    let more =
+        "grant_types = [\"client_credentials\"]\nentitlements = [\"resetPasswordAnyUser\", \"manageAllUserGroups\"]";
     let server = Setup::new().add(&client("helpdesk", "s", more)).start().await;
     let tokens = server.sign_in_other().await;
     let first = server.begin_inside().await;

@@ -155,7 +155,7 @@ fn a_change_of_the_configuration_reaches_the_other_node_within_a_second() {
 /// What must not wait for a second does not: it is read where it is used.
 #[test]
 fn what_is_revoked_spent_or_switched_off_is_known_at_once() {
-    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\"]";
+    let more = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\", \"manageAllUserGroups\"]";
     on_pairs(
         || Setup::new().add(&client("provisioning", "provisioning-secret", more)),
         |Pair { a, b }| async move {

@@ -85,7 +85,8 @@ async fn around<T>(waits: usize, asked: impl Future<Output = T>, other: impl Fut
 #[test]
 fn attack_23_what_is_on_its_way_when_somebody_is_switched_off_is_dead_when_they_are_back() {
     on_both(async |store| {
-        let entitled = "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\"]";
+        let entitled =
+            "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\", \"manageAllUserGroups\"]";
         let setup = Setup::new().add(&client("provisioning", "provisioning-secret", entitled));
         let server = setup.start_on(store).await;
         let other = ACME.other;

@@ -72,7 +72,7 @@ fn sections(key: &TestKey) -> String {
     text += &client(
         "provisioning",
         "provisioning-secret",
-        "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\", \"manageUserGroups\"]",
+        "grant_types = [\"client_credentials\"]\nentitlements = [\"manageUsers\", \"manageAllUserGroups\"]",
     );
     write!(
         text,

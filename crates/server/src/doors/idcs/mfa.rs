@@ -23,6 +23,7 @@ use super::fault::{Code, Failed};
 use crate::app::App;
 use crate::call::{Call, Path};
 use crate::fault::Fault;
+use crate::oauth::oracle::administers;
 use crate::reply;
 use crate::secret::Secret;
 use crate::signin::{Asker, SignIns};
@@ -60,6 +61,8 @@ struct Desk<'a> {
     app: &'a App,
     call: &'a Call,
     caller: Caller,
+    /// What is asked for changes what people prove.
+    sets_up: bool,
 }
 
 /// What a state of this API says; sealed as those of sign-ins are.
@@ -84,14 +87,24 @@ struct Detail {
 }
 
 impl<'a> Desk<'a> {
-    async fn of(app: &'a App, call: &'a Call, roles: &[AppRole]) -> Result<Self, Denied> {
+    /// Who has factors proved.
+    async fn verifying(app: &'a App, call: &'a Call) -> Result<Self, Denied> {
+        Self::of(app, call, &VERIFY, false).await
+    }
+
+    /// Who sets them up.
+    async fn managing(app: &'a App, call: &'a Call) -> Result<Self, Denied> {
+        Self::of(app, call, &MANAGE, true).await
+    }
+
+    async fn of(app: &'a App, call: &'a Call, roles: &[AppRole], sets_up: bool) -> Result<Self, Denied> {
         let caller = Caller::of(app, call).await?;
         caller.demand(roles)?;
         // A person's token has no business with the factors of others.
         if caller.user.is_some() {
             return Err(Denied::MissingRole);
         }
-        Ok(Self { app, call, caller })
+        Ok(Self { app, call, caller, sets_up })
     }
 
     fn sign_ins(&self) -> SignIns<'a> {
@@ -116,7 +129,13 @@ impl<'a> Desk<'a> {
 
     async fn person(&self, id: &str) -> Result<User, Stop> {
         let user = if id.len() <= 64 { self.sign_ins().person(&id.into()).await? } else { None };
-        user.filter(|user| user.active).ok_or_else(|| Code::NoSuchUser.into())
+        let user = user.filter(|user| user.active).ok_or_else(|| Stop::from(Code::NoSuchUser))?;
+        // An administrator's factors are an administrator's to set up: whoever does it for them could sign in with them.
+        let is_one = self.caller.holds(&[AppRole::IdentityDomainAdministrator]);
+        if self.sets_up && !is_one && administers(&self.call.tenant, &user) {
+            return Err(Code::NotAllowed.into());
+        }
+        Ok(user)
     }
 
     /// The person of a name or an id.
@@ -221,7 +240,7 @@ fn said(said: Result<Members, Stop>, ecid: &EcId) -> Response {
 
 async fn users(Extracted(app): Extracted<App>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &VERIFY).await {
+    let desk = match Desk::verifying(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -236,7 +255,7 @@ async fn users(Extracted(app): Extracted<App>, call: Call) -> Response {
 
 async fn list(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &VERIFY).await {
+    let desk = match Desk::verifying(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -249,7 +268,7 @@ async fn list(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call
 
 async fn enrol(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &MANAGE).await {
+    let desk = match Desk::managing(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -262,7 +281,7 @@ async fn enrol(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Cal
 
 async fn read(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, String)>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &MANAGE).await {
+    let desk = match Desk::managing(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -275,7 +294,7 @@ async fn read(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, St
 
 async fn change(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, String)>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &MANAGE).await {
+    let desk = match Desk::managing(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -288,7 +307,7 @@ async fn change(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, 
 
 async fn remove(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, String)>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &MANAGE).await {
+    let desk = match Desk::managing(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -304,7 +323,7 @@ async fn remove(Extracted(app): Extracted<App>, Path((id, item)): Path<(String, 
 
 async fn change_user(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &MANAGE).await {
+    let desk = match Desk::managing(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -317,7 +336,7 @@ async fn change_user(Extracted(app): Extracted<App>, Path(id): Path<String>, cal
 
 async fn begin(Extracted(app): Extracted<App>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &VERIFY).await {
+    let desk = match Desk::verifying(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -331,7 +350,7 @@ async fn begin(Extracted(app): Extracted<App>, call: Call) -> Response {
 
 async fn submit(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &VERIFY).await {
+    let desk = match Desk::verifying(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };
@@ -344,7 +363,7 @@ async fn submit(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Ca
 
 async fn poll(Extracted(app): Extracted<App>, Path(id): Path<String>, call: Call) -> Response {
     let ecid = EcId::new(&app);
-    let desk = match Desk::of(&app, &call, &VERIFY).await {
+    let desk = match Desk::verifying(&app, &call).await {
         Ok(desk) => desk,
         Err(denied) => return refuse(&denied, &ecid),
     };

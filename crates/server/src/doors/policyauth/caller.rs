@@ -8,7 +8,9 @@ use super::perform::Performer;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::call::Call;
+use crate::directory::OVER_ADMINISTRATORS;
 use crate::oauth::bearer::{self, Bearer};
+use crate::oauth::oracle::administers;
 use crate::signin::{Asker, Flow, SignIns};
 
 /// Who calls.
@@ -119,6 +121,19 @@ impl Caller {
             Self::Token { client, token, .. } if token.subject.is_none() => Ok(&client.id),
             Self::Token { .. } | Self::SignIn(_) => Err(Refusal::Forbidden),
         }
+    }
+
+    /// Refuses to set the password or the factors of an administrator for a client that may not make one: they are as good as the
+    /// account. People and sign-ins reach nobody but themselves.
+    ///
+    /// # Errors
+    /// The client may not.
+    pub fn demand_over(&self, call: &Call, user: &User) -> Result<(), Refusal> {
+        let is_own = self.subject().is_some();
+        if is_own || self.holds(&OVER_ADMINISTRATORS) || !administers(&call.tenant, user) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden)
     }
 
     /// Whether somebody is known in the sign-in, or the token is a person's.

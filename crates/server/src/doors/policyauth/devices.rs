@@ -238,9 +238,10 @@ pub async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) 
             let manager = Manager::of(&app, &call).await?;
             let device = sign_ins.device(&id).await?.filter(|one| manager.reach.covers(&one.user));
             let device = device.ok_or(Refusal::NotFound)?;
+            manager.demand_over(&app, &call, &device.user).await?;
             for enrolment in sign_ins.enrolments_of(&device.user).await? {
                 if crate::signin::factors::push::device_of(&enrolment) == Some(device.id.as_str()) {
-                    manager.demand_change(&enrolment)?;
+                    manager.demand_change(&app, &call, &enrolment).await?;
                 }
             }
             by_owner = manager.reach != Reach::Anyone;

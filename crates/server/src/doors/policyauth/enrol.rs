@@ -34,6 +34,7 @@ fn sign_ins<'a>(app: &'a App, call: &'a Call) -> SignIns<'a> {
 /// Who manages enrolments, and whose.
 pub(super) struct Manager {
     pub(super) reach: Reach,
+    caller: Caller,
     /// What was proved for the token of a person who acts for themselves.
     proved: Option<Vec<FactorKind>>,
 }
@@ -48,10 +49,11 @@ impl Manager {
             }
             Caller::Token { .. } | Caller::SignIn(_) => None,
         };
-        Ok(Self { reach, proved })
+        Ok(Self { reach, caller, proved })
     }
 
     pub(super) async fn demand_add(&self, app: &App, call: &Call, user: &UserId) -> Result<(), Refusal> {
+        self.demand_over(app, call, user).await?;
         let Some(proved) = &self.proved else { return Ok(()) };
         let enrolled = sign_ins(app, call).enrolments_of(user).await?;
         if may_add(proved, &enrolled) { Ok(()) } else { Err(Refusal::Forbidden) }
@@ -60,15 +62,24 @@ impl Manager {
     /// One that was never proved protects nothing yet, but what it is changed into is one that is added.
     async fn demand_edit(&self, app: &App, call: &Call, enrolment: &Enrolment) -> Result<(), Refusal> {
         match enrolment.validated {
-            true => self.demand_change(enrolment),
+            true => self.demand_change(app, call, enrolment).await,
             false => self.demand_add(app, call, &enrolment.user).await,
         }
     }
 
-    pub(super) fn demand_change(&self, enrolment: &Enrolment) -> Result<(), Refusal> {
+    pub(super) async fn demand_change(&self, app: &App, call: &Call, enrolment: &Enrolment) -> Result<(), Refusal> {
+        self.demand_over(app, call, &enrolment.user).await?;
         match &self.proved {
             Some(proved) if !may_change(proved, enrolment) => Err(Refusal::Forbidden),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// See [`Caller::demand_over`].
+    pub(super) async fn demand_over(&self, app: &App, call: &Call, user: &UserId) -> Result<(), Refusal> {
+        match sign_ins(app, call).person(user).await? {
+            Some(user) => self.caller.demand_over(call, &user),
+            None => Ok(()),
         }
     }
 }
@@ -229,7 +240,7 @@ pub async fn remove_registration(
 
 async fn discard(app: &App, call: &Call, manager: &Manager, kind: FactorKind, id: &str) -> Result<Response, Refusal> {
     let found = enrolments::find(app, call, &manager.reach, kind, id).await?;
-    manager.demand_change(&found)?;
+    manager.demand_change(app, call, &found).await?;
     let user = found.user.clone();
     let removed = match manager.reach {
         Reach::Own(_) => sign_ins(app, call).remove_enrolment(found.id).await,

@@ -123,6 +123,7 @@ pub async fn reset(State(app): State<App>, Path(id): Path<String>, call: Call) -
     };
     let sign_ins = SignIns { app: &app, tenant: &call.tenant };
     let user = sign_ins.by_login(&source.id, username).await?.ok_or(Refusal::NotFound)?;
+    caller.demand_over(&call, &user)?;
     sign_ins.reset_password(&user, Secret::from(new), false).await.map_err(|not| unchanged(&call, not))?;
     tracing::info!(tenant = %call.tenant.tenant.id, user = %user.id, %actor, "password reset");
     let body = json!({ "messageId": "CSIAH0324I", "messageDescription": "The password was reset." });

@@ -8,7 +8,7 @@ use super::answer::Refusal;
 use crate::app::App;
 use crate::call::Call;
 use crate::doors::idcs::{Caller, Denied};
-use crate::scim::Groups;
+use crate::scim::{Groups, People};
 
 /// A caller with one of these roles.
 ///
@@ -54,6 +54,11 @@ pub(super) fn actor(caller: &Caller) -> Actor {
         Some(user) => Actor::user(user),
         None => Actor::app(caller.client.id.as_str(), &caller.client.name),
     }
+}
+
+/// The people of the tenant as the caller may write them.
+pub(super) fn people<'a>(app: &'a App, call: &Call, caller: &Caller) -> People<'a> {
+    People::of(app, call).by(actor(caller)).over_administrators(caller.holds(&[AppRole::IdentityDomainAdministrator]))
 }
 
 /// The groups of the tenant as the caller may write them.

@@ -83,7 +83,7 @@ pub(super) async fn read(State(app): State<App>, Path(id): Path<String>, call: C
 pub(super) async fn create(State(app): State<App>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let people = People::of(&app, &call).by(guard::actor(&caller));
+        let people = guard::people(&app, &call, &caller);
         let mut sent = answer::body(&call)?;
         oracle::nest(&mut sent);
         let made = people.create(&sent).await?;
@@ -97,7 +97,7 @@ pub(super) async fn create(State(app): State<App>, call: Call) -> Response {
 pub(super) async fn replace(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let people = People::of(&app, &call).by(guard::actor(&caller));
+        let people = guard::people(&app, &call, &caller);
         let mut sent = answer::body(&call)?;
         oracle::nest(&mut sent);
         let changed = people.replace(&id, &sent, Demand::of(&call)).await?;
@@ -111,7 +111,7 @@ pub(super) async fn replace(State(app): State<App>, Path(id): Path<String>, call
 pub(super) async fn change(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        let people = People::of(&app, &call).by(guard::actor(&caller));
+        let people = guard::people(&app, &call, &caller);
         let changed = people.change(&id, &scim::answer::operations(&call)?, Demand::of(&call)).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %caller.client.id, "user changed");
         shown(&app, &call, &people, StatusCode::OK, &changed).await
@@ -123,7 +123,7 @@ pub(super) async fn change(State(app): State<App>, Path(id): Path<String>, call:
 pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>, call: Call) -> Response {
     let run = async {
         let caller = guard::administrator(&app, &call).await?;
-        People::of(&app, &call).remove(&id, Demand::of(&call)).await?;
+        guard::people(&app, &call, &caller).remove(&id, Demand::of(&call)).await?;
         tracing::info!(tenant = %call.tenant.tenant.id, user = id, actor = %caller.client.id, "user removed");
         Ok(answer::gone())
     };
