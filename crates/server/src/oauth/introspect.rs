@@ -165,13 +165,15 @@ fn row_of(claims: &Map<String, Value>) -> Option<Token> {
 async fn refresh_token(app: &App, call: &Call, token: &str) -> Result<Option<Grant>, Refused> {
     let Some((id, _)) = refresh::read(token) else { return Ok(None) };
     let now = app.world.now();
-    let grant = app.store.grant(&call.tenant.tenant.id, &id).await?;
-    Ok(grant.filter(|grant| {
-        grant.active
-            && grant.expires > now
-            && grant.refresh_expires > now
-            && grant.refresh == Some(tokens::digest(token))
-    }))
+    let Some((grant, person)) = app.store.grant_and_person(&call.tenant.tenant.id, &id).await? else { return Ok(None) };
+    // Whom it would serve: of neither of them anything counts from before they were cut off.
+    let (Some(client), Some(user)) = (client::find(call, grant.client.as_str()), person) else { return Ok(None) };
+    let usable = user.active && user.not_before.max(client.not_before) <= grant.created;
+    let current = grant.active
+        && grant.expires > now
+        && grant.refresh_expires > now
+        && grant.refresh == Some(tokens::digest(token));
+    Ok((usable && current).then_some(grant))
 }
 
 /// What the dialect says of an access token (vendor page §4.11).

@@ -114,8 +114,10 @@ async fn e7_attack_10_a_code_belongs_to_its_client_and_redirect_uri() {
     is_refused(&server.redeem_with("web", &[("code", &code)]).await);
     is_refused(&server.redeem("web", &format!("{code}x")).await);
     is_refused(&server.redeem("web", &"x".repeat(9000)).await);
-    // None of this did the owner any harm.
-    server.redeem("web", &code).await.expect(200);
+    // None of this did the owner any harm; nor does a code that is spent in the hands of another client.
+    let tokens = server.redeem("web", &code).await.expect(200);
+    is_refused(&server.redeem("other", &code).await);
+    assert_eq!(userinfo(&server, tokens["access_token"].as_str().unwrap()).await, 200);
     server.redeem_with("web", &[("redirect_uri", CALLBACK)]).await.oauth_error(400, "invalid_request", "CSIAQ9999E");
 }
 

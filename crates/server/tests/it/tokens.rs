@@ -419,9 +419,11 @@ async fn attack_23_what_ends_a_person_or_a_client_ends_their_tokens() {
             }
         }
         server.store.commit(&tenant, "test", vec![Change::PutUser(user)]).await.unwrap();
-        let told =
-            introspect_as(&server, "administration", "administration-demo-secret", text(&tokens, "access_token")).await;
-        assert_eq!(told, json!({ "active": false }), "{ended}");
+        for kind in ["access_token", "refresh_token"] {
+            let token = text(&tokens, kind);
+            let told = introspect_as(&server, "administration", "administration-demo-secret", token).await;
+            assert_eq!(told, json!({ "active": false }), "{ended}: {kind}");
+        }
         let userinfo = server.get("/oauth2/userinfo", text(&tokens, "access_token")).await;
         userinfo.oauth_error(401, "invalid_token", "");
         let reply = server.refresh(text(&tokens, "refresh_token")).await;

@@ -66,7 +66,13 @@ fn unusable() -> Refused {
 
 /// A code came twice: whatever came of it the first time ends (RFC 6749 §4.1.2).
 async fn kill(request: &TokenRequest<'_>, grant: GrantId) -> Result<Answer, Refused> {
-    tracing::warn!(%grant, client = %request.client.id, "code presented again, grant revoked");
+    let TokenRequest { app, call, client, .. } = request;
+    let owner = app.store.grant(&call.tenant.tenant.id, &grant).await?;
+    if owner.is_none_or(|owner| owner.client != client.id) {
+        // Another client does its owner no harm.
+        return Err(unusable());
+    }
+    tracing::warn!(%grant, client = %client.id, "code presented again, grant revoked");
     let changes = vec![Change::RevokeGrant(grant)];
     match request.app.commit(&request.call.tenant.tenant.id, "code reuse", changes).await {
         Ok(()) | Err(CommitError::Refused { .. }) => Err(unusable()),
