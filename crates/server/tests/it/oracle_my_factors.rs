@@ -179,6 +179,9 @@ fn attack_23_a_factor_taken_away_by_an_administrator_ends_what_was_begun() {
                     server.json("POST", path, &admin, &body).await.expect(201);
                 }
                 _ => {
+                    // Of an administrator, nobody else takes any.
+                    let role = protocol::idcs::roles::AppRole::IdentityDomainAdministrator;
+                    server.change_client("idcs-mfa", |client| client.app_roles = [role].into()).await;
                     let form = [("grant_type", "client_credentials"), ("scope", "urn:opc:idm:__myscopes__")];
                     let made = server
                         .ask("POST", "/oauth2/v1/token")
