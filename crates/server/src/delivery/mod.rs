@@ -41,9 +41,12 @@ pub enum Channel {
     Voice,
 }
 
+/// How many kinds of messages there are.
+const LANE_COUNT: usize = 4;
+
 /// What the outbox holds, by the names messages are stored under: each kind is worked off by itself, so that one whose receiver does
 /// not answer keeps none of another waiting.
-pub const LANES: [&str; 4] =
+pub const LANES: [&str; LANE_COUNT] =
     [Channel::Email.as_str(), Channel::Sms.as_str(), Channel::Voice.as_str(), crate::oauth::logout::notices::CHANNEL];
 
 impl Channel {
@@ -110,7 +113,7 @@ pub struct Delivery {
     master: Arc<MasterKey>,
     route: Route,
     bell: watch::Sender<()>,
-    lanes: [Mutex<()>; LANES.len()],
+    lanes: [Mutex<()>; LANE_COUNT],
     metrics: OnceLock<Arc<Metrics>>,
 }
 
